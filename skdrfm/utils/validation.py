@@ -1,0 +1,93 @@
+"""Checks of arrays, with errors that name the column and count the faults."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from skdrfm._typing import AnyArray
+from skdrfm.exceptions import NonFiniteError
+
+__all__ = ["check_finite", "describe_first"]
+
+_SHOWN = 3
+
+
+def describe_first(items: Sequence[object], shown: int = _SHOWN) -> str:
+    """List the first items and count the rest.
+
+    Parameters
+    ----------
+    items : sequence
+        What to list.
+    shown : int, default=3
+        How many are listed before the rest is counted.
+
+    Returns
+    -------
+    str
+        For example ``"'a', 'b', 'c' and 4 more"``.
+
+    Examples
+    --------
+    >>> from skdrfm.utils.validation import describe_first
+    >>> describe_first(["a", "b", "c", "d"])
+    "'a', 'b', 'c' and 1 more"
+    """
+    listed = ", ".join(repr(item) for item in items[:shown])
+    return listed if len(items) <= shown else f"{listed} and {len(items) - shown} more"
+
+
+def check_finite(values: AnyArray, *, what: str, columns: Sequence[Any] | None = None) -> None:
+    """Raise if an array holds NaN or infinity, naming the columns and counting the faults.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_samples,) or (n_samples, n_columns)
+        Numbers to check.
+    what : str
+        Name of the array in the message, for example ``"X"``.
+    columns : sequence of length n_columns, default=None
+        Column names for the message; positions if None.
+
+    Raises
+    ------
+    NonFiniteError
+        If any value is NaN or infinite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdrfm.utils.validation import check_finite
+    >>> check_finite(np.array([[1.0, np.nan], [np.inf, np.nan]]), what="X", columns=["CAP", "BETA"])
+    Traceback (most recent call last):
+        ...
+    skdrfm.exceptions.NonFiniteError: X must hold finite numbers. Got NaN: 2 in 'BETA'; infinity (inf): 1 in
+    'CAP'. Fill or drop them first, for example with CrossSectionalRankScaler(missing="zero").
+    """
+    # A finite sum proves that every value is finite, at a tenth of the cost of isfinite on a wide array.
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(np.sum(values, dtype=np.float64)):
+            return
+    finite = np.isfinite(values)
+    if finite.all():
+        return
+    parts = []
+    for label, faults in (("NaN", np.isnan(values)), ("infinity (inf)", np.isinf(values))):
+        counts = np.atleast_1d(faults.sum(axis=0))
+        if not counts.any():
+            continue
+        if values.ndim == 1:
+            parts.append(f"{label}: {int(counts.sum())} of {len(values)} values")
+            continue
+        where = np.flatnonzero(counts)
+        names = list(columns) if columns is not None else [f"column {j}" for j in range(values.shape[1])]
+        listed = ", ".join(f"{counts[j]} in {names[j]!r}" for j in where[:_SHOWN])
+        rest = len(where) - _SHOWN
+        parts.append(f"{label}: {listed}" + (f" and {rest} more columns" if rest > 0 else ""))
+    way_out = (
+        'Fill or drop them first, for example with CrossSectionalRankScaler(missing="zero").'
+        if values.ndim == 2
+        else "Drop these rows from X and y together."
+    )
+    raise NonFiniteError(f"{what} must hold finite numbers. Got {'; '.join(parts)}. {way_out}")
