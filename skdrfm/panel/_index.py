@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skdrfm._typing import AnyArray, IntArray, PanelLike
+from skdrfm._typing import IntArray, PanelLike
 from skdrfm.exceptions import PanelError
 from skdrfm.utils.validation import describe_first
 
@@ -67,7 +67,7 @@ def check_panel_index(panel: PanelLike | pd.Index, *, name: str = "X") -> pd.Mul
         missing = int((index.codes[index.names.index(level)] < 0).sum())
         if missing:
             raise PanelError(
-                f"{name} must have a {level} in every row. Got {missing} rows without one "
+                f"{name} must have the {level} of every row. Got {missing} rows without one "
                 f"({len(index)} rows in all). Drop them or fill in the {level}."
             )
     dates = index.levels[index.names.index("date")]
@@ -214,7 +214,7 @@ def check_aligned(X: Any, y: Any, *, x_name: str = "X", y_name: str = "y") -> No
 
 
 def calendar_ordinals(dates: pd.Index, frequency: str) -> IntArray:
-    """Number the calendar periods of dates, so that consecutive periods differ by one.
+    """Give a number to the calendar periods of dates, so that consecutive periods differ by one.
 
     Parameters
     ----------
@@ -235,29 +235,31 @@ def calendar_ordinals(dates: pd.Index, frequency: str) -> IntArray:
     """
     if frequency not in FREQUENCIES:
         raise PanelError(f"'frequency' must be one of {', '.join(map(repr, FREQUENCIES))}. Got {frequency!r}.")
+    codes, distinct = dates.factorize(sort=frequency == "date")
     if frequency == "date":
-        return np.unique(np.asarray(dates), return_inverse=True)[1].astype(np.intp)
-    distinct, codes = np.unique(_as_array(dates), return_inverse=True)
-    periods = _to_periods(pd.Index(distinct), frequency)
-    ordinals: IntArray = periods.asi8[codes].astype(np.intp)
+        return codes.astype(np.intp)
+    ordinals: IntArray = _to_periods(pd.Index(distinct), frequency).asi8[codes].astype(np.intp)
     return ordinals
-
-
-def _as_array(dates: pd.Index) -> AnyArray:
-    values: AnyArray = dates.to_numpy()
-    return values
 
 
 def _to_periods(dates: pd.Index, frequency: str) -> pd.PeriodIndex:
     try:
-        if dates.dtype == object and len(dates) and isinstance(dates[0], pd.Period):
-            return pd.PeriodIndex(dates).asfreq(frequency)
+        if isinstance(dates, pd.PeriodIndex):
+            return dates.asfreq(frequency)
         if pd.api.types.is_integer_dtype(dates.dtype):
             pattern = {6: "%Y%m", 8: "%Y%m%d"}[len(str(int(dates.max())))]
-            return pd.PeriodIndex(pd.to_datetime(dates.astype(str), format=pattern), freq=frequency)
-        return pd.PeriodIndex(pd.to_datetime(dates), freq=frequency)
+            moments = pd.to_datetime(dates.astype(str), format=pattern)
+            return pd.PeriodIndex(moments, freq=frequency)
+        if pd.api.types.is_float_dtype(dates.dtype):
+            # pandas would read 202001.0 as nanoseconds since 1970 and put all rows into one month.
+            raise TypeError("dates are floats")
+        if isinstance(dates, pd.DatetimeIndex):
+            return pd.PeriodIndex(dates, freq=frequency)
+        # Only ISO 8601 text means the same everywhere: 01/02/2000 is in January or in February.
+        return pd.PeriodIndex(pd.to_datetime(dates, format="ISO8601"), freq=frequency)
     except (ValueError, TypeError, KeyError) as error:
         raise PanelError(
-            "The index level 'date' must hold dates: datetime64, Period, yyyymm integers or ISO strings. "
-            f"Got {dates.dtype} values such as {describe_first(list(dates), 2)}. Convert them with pd.to_datetime."
+            "The index level 'date' must hold dates: datetime64, Period, yyyymm integers or ISO "
+            f"strings. Got {dates.dtype} values such as {describe_first(list(dates), 2)}. "
+            "Convert them with pd.to_datetime and its 'format'."
         ) from error

@@ -84,6 +84,11 @@ def stack_lags(
     {'n_rows': 240, 'n_kept': 120, 'n_dropped': 120}
     """
     index = check_panel_index(X)
+    if not isinstance(X, pd.DataFrame):
+        raise PanelError(
+            "X must be a DataFrame with one column for each descriptor. "
+            f"Got a {type(X).__name__}. Make it one with X.to_frame()."
+        )
     if y is not None:
         check_aligned(X, y)
     ordered = _check_lags(lags)
@@ -101,16 +106,16 @@ def stack_lags(
         columns=[f"{name}__lag{lag}" for lag in ordered for name in X.columns],
     )
     counts = {"n_rows": len(X), "n_kept": len(out), "n_dropped": len(X) - len(out)}
-    out.attrs["stack_lags"] = counts
+    out.attrs = {**X.attrs, "stack_lags": counts}
     logger.info("stack_lags kept %(n_kept)d of %(n_rows)d rows, dropped %(n_dropped)d", counts)
     return out if y is None else (out, y[complete])
 
 
-def _check_lags(lags: Sequence[int]) -> list[int]:
-    given = list(lags)
-    valid = given and all(isinstance(lag, int | np.integer) and lag >= 0 for lag in given)
-    if not valid or len(set(given)) < len(given):
-        raise PanelError(f"'lags' must be distinct integers >= 0, at least one. Got {given!r}.")
+def _check_lags(lags: Any) -> list[int]:
+    given: list[Any] = list(lags) if np.iterable(lags) else []
+    valid = all(isinstance(lag, int | np.integer) and lag >= 0 for lag in given)
+    if not given or not valid or len(set(given)) < len(given):
+        raise PanelError(f"'lags' must be distinct integers >= 0, at least one. Got {lags!r}.")
     return sorted((int(lag) for lag in given), reverse=True)
 
 
@@ -118,6 +123,8 @@ def _source_rows(index: pd.MultiIndex, lags: Sequence[int], frequency: str) -> t
     """Find, for every row and lag, the row of the same asset that many periods earlier."""
     periods = calendar_ordinals(index.get_level_values("date"), frequency)
     assets = index.codes[index.names.index("asset")].astype(np.int64)
+    if not len(index):
+        return np.empty((0, len(lags)), dtype=np.intp), np.empty(0, dtype=bool)
     periods = periods - periods.min()
     span = int(periods.max()) + 1
     keys = assets * span + periods
@@ -196,7 +203,8 @@ def lag_layout(columns: Sequence[Any]) -> LagLayout | None:
     lags = list(dict.fromkeys(lag for _, lag in found))
     names = tuple(name for name, lag in found if lag == lags[0])
     expected = [(name, lag) for lag in sorted(lags, reverse=True) for name in names]
-    if len(found) < len(matches) or found != expected:
+    repeated = len(set(found)) < len(found)
+    if len(found) < len(matches) or repeated or found != expected:
         raise PanelError(
             "Lagged columns must be named '{descriptor}__lag{k}', all of them, oldest lag first and with the same "
             f"descriptors in the same order in each lag. Got {describe_first(list(columns), 6)}. "

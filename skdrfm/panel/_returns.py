@@ -9,6 +9,7 @@ from skdrfm._typing import FloatArray
 from skdrfm.exceptions import PanelError
 from skdrfm.panel._index import check_panel_index
 from skdrfm.panel._lags import _source_rows
+from skdrfm.utils.validation import check_finite
 
 
 def forward_returns(
@@ -17,7 +18,9 @@ def forward_returns(
     """Return over the periods after each date, stored at that date.
 
     The value at date t is the return over (t, t + horizon], so it is not known at t: it is a target, never a
-    descriptor. Periods are calendar periods of each asset; where one of them is missing the value is NaN.
+    descriptor. Periods are calendar periods of each asset, so that a gap in its history never
+    stretches a return: the value is NaN where the return of one of the periods, or the price at the
+    last one, is missing.
 
     Parameters
     ----------
@@ -40,6 +43,8 @@ def forward_returns(
     PanelError
         If data has no panel index, horizon is no positive integer, kind is unknown, a return is below -1 or a
         price is not positive.
+    NonFiniteError
+        If data holds infinity. NaN may stand for a missing value.
 
     Examples
     --------
@@ -52,11 +57,9 @@ def forward_returns(
     [0.1, -0.1, nan]
     """
     index = check_panel_index(data, name="data")
-    if not (isinstance(horizon, int | np.integer) and horizon >= 1):
-        raise PanelError(f"'horizon' must be an integer >= 1. Got {horizon!r}.")
-    if kind not in ("returns", "prices"):
-        raise PanelError(f"'kind' must be 'returns' or 'prices'. Got {kind!r}.")
+    _check_arguments(data, horizon, kind)
     values: FloatArray = data.to_numpy(dtype=np.float64)
+    check_finite(values, what="data", allow_nan=True)
     faulty = (values < -1) if kind == "returns" else (values <= 0)
     if faulty.any():
         bound = "at least -1 (decimals: 0.01 = 1 %)" if kind == "returns" else "positive"
@@ -64,14 +67,25 @@ def forward_returns(
             f"The {kind} in 'data' must be {bound}. Got {int(faulty.sum())} that are not, first "
             f"{values[faulty][0]:g} at {index[faulty][0]}. Mend or drop these rows."
         )
+    forward: FloatArray
     if kind == "prices":
         forward = _ahead(values, index, horizon, frequency) / values - 1
     else:
-        growth = np.ones_like(values)
+        forward = np.zeros_like(values)
         for step in range(1, horizon + 1):
-            growth *= 1 + _ahead(values, index, step, frequency)
-        forward = growth - 1
+            # (1 + f)(1 + r) - 1 without the rounding of 1 + r: one period is returned bit for bit.
+            ahead = _ahead(values, index, step, frequency)
+            forward = forward + ahead + forward * ahead
     return pd.Series(forward, index=data.index, name="forward_return")
+
+
+def _check_arguments(data: Any, horizon: Any, kind: str) -> None:
+    if not isinstance(data, pd.Series):
+        raise PanelError(f"'data' must be a Series of {kind}. Got a {type(data).__name__}. Pass one column of it.")
+    if not (isinstance(horizon, int | np.integer) and horizon >= 1):
+        raise PanelError(f"'horizon' must be an integer >= 1. Got {horizon!r}.")
+    if kind not in ("returns", "prices"):
+        raise PanelError(f"'kind' must be 'returns' or 'prices'. Got {kind!r}.")
 
 
 def _ahead(values: FloatArray, index: pd.MultiIndex, step: int, frequency: str) -> FloatArray:

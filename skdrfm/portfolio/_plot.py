@@ -1,0 +1,121 @@
+"""Drawings of backtests."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from skdrfm.exceptions import PanelError
+from skdrfm.panel._index import calendar_ordinals
+from skdrfm.portfolio._backtest import BacktestResult
+
+
+class CumulativeReturnDisplay:
+    """Compounded long/short returns of several models over time.
+
+    Parameters
+    ----------
+    cumulative : DataFrame of shape (n_dates, n_models)
+        Decimal compounded return since the first date, one column for each model.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The axes drawn on, after :meth:`plot`.
+    figure_ : matplotlib Figure
+        Their figure, after :meth:`plot`.
+
+    See Also
+    --------
+    CumulativeReturnDisplay.from_backtests : Make the display from backtests.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skdrfm.portfolio import CumulativeReturnDisplay, backtest
+    >>> index = pd.MultiIndex.from_product([[202001, 202002], ["A", "B"]], names=["date", "asset"])
+    >>> predictions = pd.Series([0.1, 0.2, 0.3, 0.1], index=index)
+    >>> returns = pd.Series([0.01, 0.03, 0.02, 0.01], index=index)
+    >>> result = backtest(predictions, returns, n_quantiles=2)
+    >>> CumulativeReturnDisplay.from_backtests({"LSTM": result}).to_frame().round(4)
+              LSTM
+    date
+    202001  0.0200
+    202002  0.0302
+    """
+
+    ax_: Any
+    figure_: Any
+
+    def __init__(self, cumulative: pd.DataFrame) -> None:
+        self.cumulative = cumulative
+
+    @classmethod
+    def from_backtests(cls, backtests: Mapping[str, BacktestResult]) -> "CumulativeReturnDisplay":
+        """Collect the net long/short returns of several backtests.
+
+        Parameters
+        ----------
+        backtests : mapping of str to BacktestResult
+            Name of each model and its backtest. A model is blank on dates that only others have.
+
+        Returns
+        -------
+        CumulativeReturnDisplay
+            The display, not drawn yet.
+
+        Raises
+        ------
+        PanelError
+            If there is no backtest.
+        """
+        if not backtests:
+            raise PanelError("'backtests' must hold at least one backtest. Got none. Pass {name: backtest(...)}.")
+        lines = {name: result.cumulative()["long_short"] for name, result in backtests.items()}
+        return cls(pd.DataFrame(lines).sort_index())
+
+    def plot(self, ax: Any = None) -> "CumulativeReturnDisplay":
+        """Draw one line for each model.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a new figure.
+
+        Returns
+        -------
+        CumulativeReturnDisplay
+            The display itself, with ``ax_`` and ``figure_`` set.
+        """
+        import matplotlib.pyplot as plt
+        from matplotlib.ticker import PercentFormatter
+
+        if ax is None:
+            _, ax = plt.subplots(figsize=(8, 4.5), layout="constrained")
+        positions = _time_axis(self.cumulative.index)
+        for name in self.cumulative.columns:
+            ax.plot(positions, self.cumulative[name].to_numpy(), label=str(name))
+        ax.axhline(0, color="0.6", linewidth=0.8, zorder=0)
+        ax.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
+        ax.set(title="Cumulative long/short return", xlabel="Date of prediction", ylabel="Compounded return")
+        ax.legend()
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the numbers behind the lines, as a copy.
+
+        Returns
+        -------
+        DataFrame of shape (n_dates, n_models)
+            Decimal compounded returns.
+        """
+        return self.cumulative.copy()
+
+
+def _time_axis(dates: pd.Index) -> Any:
+    """Days for labels that can be read as dates, so that a year is as wide as another; else the labels."""
+    try:
+        return calendar_ordinals(dates, "D").astype("datetime64[D]")
+    except PanelError:
+        return dates.to_numpy()

@@ -1,0 +1,168 @@
+"""Training leaves no trace behind and depends on its arguments alone."""
+
+import pickle
+import random
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from skdrfm import lrp, networks
+from skdrfm.exceptions import NonFiniteError, UnsupportedLayerError
+from skdrfm.networks import NetworkMeta, TrainingOptions
+
+
+def data(n=60, n_timesteps=3, n_features=4, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, n_timesteps, n_features)).astype(np.float32)
+    return X, (X[:, -1, 0] * 0.1).astype(np.float32)
+
+
+def small(meta):
+    return networks.build_recurrent(
+        meta, units=(4,), bidirectional=True, dense_units=(3,), activation="tanh", dropout=0.2, l2=1e-4
+    )
+
+
+def trained(seed=3, **options):
+    X, y = data()
+    return networks.train(
+        small, NetworkMeta(3, 4, seed), TrainingOptions(**{"epochs": 2, "batch_size": 16, **options}), X, y
+    )
+
+
+class TestRandomness:
+    def test_same_seed_gives_the_same_weights_whatever_was_trained_before(self):
+        first = trained()
+        trained(seed=8)
+        second = trained()
+        for a, b in zip(first.weights, second.weights, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+    def test_another_seed_gives_other_weights(self):
+        assert any((a != b).any() for a, b in zip(trained(1).weights, trained(2).weights, strict=True))
+
+    def test_global_generators_are_left_as_they_were(self):
+        def draws():
+            np_state, py_state = np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002
+            return np_state, py_state, tf.random.uniform((3,)).numpy()
+
+        tf.random.set_seed(11)
+        np_before, py_before, _ = draws()
+        expected = tf.random.uniform((3,)).numpy()
+        tf.random.set_seed(11)
+        draws()
+        trained()
+        np.testing.assert_array_equal(tf.random.uniform((3,)).numpy(), expected)
+        np_after, py_after, _ = draws()
+        np.testing.assert_array_equal(np_after, np_before)
+        assert py_after == py_before
+
+
+class TestRoundTrip:
+    @pytest.mark.parametrize("dtype", ["float32", "float64"])
+    def test_numpy_network_equals_keras(self, dtype):
+        X, y = data()
+        result = networks.train(small, NetworkMeta(3, 4, 0, dtype), TrainingOptions(epochs=1), X.astype(dtype), y)
+        model = networks.rebuild(pickle.loads(pickle.dumps(result)))
+        from_keras = model.predict(X, verbose=0)[:, 0]
+        np.testing.assert_allclose(lrp.predict(result.network, X), from_keras, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(networks.keras_predict(result, X), from_keras, rtol=1e-6)
+
+    def test_the_best_epoch_is_restored(self):
+        X, y = data()
+        best = networks.train(
+            small,
+            NetworkMeta(3, 4, 0),
+            # Steps this large overshoot, so that the last epoch is rarely the best one.
+            TrainingOptions(epochs=8, batch_size=8, learning_rate=0.3, loss="mae"),
+            X,
+            y,
+            validation=(X[:20], y[:20]),
+        )
+        losses = best.history["val_loss"]
+        assert int(np.argmin(losses)) < len(losses) - 1
+        predictions = lrp.predict(best.network, X[:20])
+        penalty = 1e-4 * sum(float((w**2).sum()) for w in best.weights if w.ndim == 2)
+        assert np.abs(predictions - y[:20]).mean() + penalty == pytest.approx(min(losses), rel=1e-3)
+
+    def test_patience_stops_training_early(self):
+        X, y = data()
+        stopped = networks.train(
+            small,
+            NetworkMeta(3, 4, 0),
+            TrainingOptions(epochs=30, batch_size=8, learning_rate=0.3, patience=1),
+            X,
+            y,
+            validation=(X[:20], y[:20]),
+        )
+        assert len(stopped.history["loss"]) < 30
+
+
+class TestErrors:
+    def test_divergence_says_so(self):
+        with pytest.raises(NonFiniteError, match="Training diverged after 2 epochs. Lower learning_rate"):
+            trained(learning_rate=1e38, loss=lambda y, p: keras.ops.sum(keras.ops.exp(p * 1e30)))
+
+    def test_a_network_without_rule_still_trains_and_predicts(self):
+        def with_conv(meta):
+            inputs = keras.Input((meta.n_timesteps, meta.n_features))
+            hidden = keras.layers.Conv1D(2, 2, name="conv")(inputs)
+            return keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Flatten()(hidden)))
+
+        X, y = data()
+        result = networks.train(with_conv, NetworkMeta(3, 4), TrainingOptions(epochs=1), X, y)
+        assert result.network is None
+        assert "'conv' (Conv1D) has no relevance rule" in result.unsupported
+        assert networks.keras_predict(result, X).shape == (60,)
+
+
+class TestCanonize:
+    def build(self, *layers, shape=(3, 4)):
+        return keras.Sequential([keras.Input(shape), *layers])
+
+    @pytest.mark.parametrize("merge_mode", ["concat", "sum", "ave"])
+    @pytest.mark.parametrize("use_bias", [True, False])
+    def test_stacked_bidirectional_networks_equal_keras(self, merge_mode, use_bias):
+        layers = keras.layers
+        model = self.build(
+            layers.Bidirectional(layers.LSTM(3, return_sequences=True, use_bias=use_bias), merge_mode=merge_mode),
+            layers.Dropout(0.5),
+            layers.LSTM(2, go_backwards=True, recurrent_activation="hard_sigmoid"),
+            layers.Dense(3, activation="relu", use_bias=use_bias),
+            layers.Dense(1),
+        )
+        rng = np.random.default_rng(0)
+        model.set_weights([rng.normal(size=w.shape) for w in model.get_weights()])
+        X = rng.normal(size=(7, 3, 4))
+        np.testing.assert_allclose(
+            lrp.predict(networks.canonize(model), X), model.predict(X, verbose=0)[:, 0], rtol=1e-5, atol=1e-5
+        )
+
+    def test_flatten_is_time_major(self):
+        model = self.build(keras.layers.Flatten(), keras.layers.Dense(1))
+        X = np.random.default_rng(0).normal(size=(5, 3, 4))
+        np.testing.assert_allclose(
+            lrp.predict(networks.canonize(model), X), model.predict(X, verbose=0)[:, 0], rtol=1e-5, atol=1e-6
+        )
+
+    def test_unsupported_parts_are_named_and_never_skipped(self):
+        layers = keras.layers
+        cases = {
+            "'c' .Conv1D. has no relevance rule. Supported: Bidirectional, Dense": self.build(
+                layers.Conv1D(1, 3, name="c"), layers.Flatten()
+            ),
+            "must hold LSTM layers. Got GRU": self.build(layers.Bidirectional(layers.GRU(2)), layers.Dense(1)),
+            r"must have the shape \(None, n_timesteps, n_features\)": self.build(layers.Dense(1), shape=(4,)),
+            "stateful=False": keras.Sequential(
+                [keras.Input(batch_shape=(2, 3, 4)), layers.LSTM(2, stateful=True), layers.Dense(1)]
+            ),
+        }
+        inputs = keras.Input((3, 4))
+        left, right = layers.LSTM(2)(inputs), layers.LSTM(2)(inputs)
+        cases["must have one input. Got 2"] = keras.Model(inputs, layers.Dense(1)(layers.Add()([left, right])))
+        cases["Got 1 inputs and 2 outputs"] = keras.Model(inputs, [layers.Dense(1)(left), layers.Dense(1)(right)])
+        for message, model in cases.items():
+            with pytest.raises(UnsupportedLayerError, match=message):
+                networks.canonize(model)

@@ -1,0 +1,184 @@
+"""The study: its figures from an independent computation, no look-ahead, counted rows, months as asked for."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import spearmanr
+
+from skdrfm import DeepFactorRegressor, DeepRecurrentFactorRegressor, make_factor_panel, run_study
+from skdrfm.descriptors import GROUPS
+from skdrfm.exceptions import PanelError, SplitError
+from skdrfm.factor_model import LinearFactorRegressor
+from skdrfm.study import PUBLISHED, resolve_groups
+
+SMALL = {"lags": (0, 3), "train_size": 12, "progress": False}
+
+
+def small_networks():
+    return {
+        "LSTM": DeepRecurrentFactorRegressor(units=2, epochs=1, random_state=0),
+        "LSTM+LRP": DeepRecurrentFactorRegressor(units=2, epochs=1, random_state=0, linearized=True),
+        "DNN+LRP": DeepFactorRegressor((3,), epochs=1, random_state=0, linearized=True),
+        "Linear": LinearFactorRegressor(),
+    }
+
+
+@pytest.fixture(scope="module")
+def panel():
+    return make_factor_panel(n_dates=20, n_assets=15, missing=0.02, entry_exit=0.2, random_state=4)
+
+
+@pytest.fixture(scope="module")
+def study(panel):
+    return run_study(*panel, models=small_networks(), **SMALL)
+
+
+class TestFigures:
+    def test_the_table_equals_an_independent_computation(self, study):
+        for name, row in study.table.iterrows():
+            frame = pd.DataFrame({"forecast": study.results[name].predictions, "realised": study.realised})
+            error = frame["forecast"] - frame["realised"]
+            by_date = error.groupby(level="date")
+            assert row["MAE"] == pytest.approx(by_date.apply(lambda e: e.abs().mean()).mean(), rel=1e-12)
+            assert row["RMSE"] == pytest.approx(by_date.apply(lambda e: (e**2).mean() ** 0.5).mean(), rel=1e-12)
+            ics = [spearmanr(month["forecast"], month["realised"])[0] for _, month in frame.groupby(level="date")]
+            assert row["Rank IC"] == pytest.approx(np.mean(ics), rel=1e-9)
+            r2 = 1 - (error**2).sum() / (frame["realised"] ** 2).sum()
+            assert row["R2_oos [%]"] == pytest.approx(100 * r2, rel=1e-9)
+            spreads = []
+            for _, month in frame.groupby(level="date"):
+                # No ties among forecasts of continuous data: fractional legs of N/5 names.
+                ranked = month.sort_values("forecast")["realised"].to_numpy()
+                size = len(ranked) / 5
+                slots = np.clip(size - np.arange(len(ranked)), 0, 1) / size
+                spreads.append(ranked[::-1] @ slots - ranked @ slots)
+            assert row["Return [%]"] == pytest.approx(1200 * np.mean(spreads), rel=1e-9)
+            assert row["Sharpe ratio"] == pytest.approx(row["Return [%]"] / row["Volatility [%]"], rel=1e-12)
+
+    def test_published_figures_obey_the_identity_of_the_sharpe_ratio(self):
+        ratio = PUBLISHED["Return [%]"] / PUBLISHED["Volatility [%]"]
+        assert (np.abs(ratio - PUBLISHED["Sharpe ratio"]) < 0.01).all()
+
+    def test_contributions_of_the_top_quintile(self, study):
+        assert set(study.contributions) == {"LSTM+LRP", "DNN+LRP", "Linear"}
+        explanation = study.results["Linear"].explanation
+        date = study.windows["test_start"].iloc[-1]
+        of_date = explanation.index.get_level_values("date") == date
+        forecasts = explanation.predictions[of_date]
+        size = of_date.sum() / 5
+        weights = np.empty(len(forecasts))
+        weights[np.argsort(-forecasts)] = np.clip(size - np.arange(len(forecasts)), 0, 1) / size
+        sums = {
+            group: explanation.values[of_date][:, :, [explanation.descriptor_names.index(n) for n in names]].sum((1, 2))
+            for group, names in GROUPS.items()
+        }
+        total = sum(np.abs(values) for values in sums.values())
+        for group, values in sums.items():
+            assert study.signed_contributions["Linear"].loc[date, group] == pytest.approx(values @ weights)
+            assert study.contributions["Linear"].loc[date, group] == pytest.approx((np.abs(values) / total) @ weights)
+        np.testing.assert_allclose(study.contributions["LSTM+LRP"].sum(axis=1), 1, rtol=1e-9)
+
+    def test_a_planted_signal_is_found(self):
+        X, y = make_factor_panel(n_dates=60, n_assets=100, nonlinearity=0.0, regimes=1, random_state=0)
+        found = run_study(X, y, models=["Linear"], lags=(0, 3), train_size=36, progress=False)
+        assert found.table.loc["Linear", "Rank IC"] > 0.05
+
+
+class TestNoLookAhead:
+    def test_rows_after_a_date_do_not_change_what_was_forecast_up_to_it(self, panel, study):
+        X, y = panel
+        dates = X.index.get_level_values("date")
+        cut = sorted(dates.unique())[17]
+        rng = np.random.default_rng(0)
+        X_other, y_other = X.copy(), y.copy()
+        X_other[dates > cut] = rng.normal(size=X[dates > cut].shape) * 5
+        y_other[dates >= cut] = rng.normal(size=(dates >= cut).sum()) * 0.1
+        other = run_study(X_other, y_other, models=small_networks(), **SMALL)
+        for name, result in study.results.items():
+            early = result.predictions.index.get_level_values("date") <= cut
+            np.testing.assert_array_equal(result.predictions[early], other.results[name].predictions[early])
+        for name, shares in study.contributions.items():
+            pd.testing.assert_frame_equal(shares[:cut], other.contributions[name][:cut], check_exact=True)
+
+    def test_rows_that_do_not_exist_yet_change_nothing(self, panel, study):
+        X, y = panel
+        dates = X.index.get_level_values("date")
+        cut = sorted(dates.unique())[17]
+        shorter = run_study(X[dates <= cut], y[dates <= cut], models=small_networks(), **SMALL)
+        for name, result in shorter.results.items():
+            longer = study.results[name].predictions.loc[result.predictions.index]
+            np.testing.assert_array_equal(result.predictions, longer)
+
+
+class TestRows:
+    def test_every_row_is_accounted_for(self, panel):
+        X, y = panel
+        rng = np.random.default_rng(1)
+        universe = pd.Series(rng.random(len(X)) < 0.8, index=X.index)
+        y = y.where(rng.random(len(X)) < 0.95)
+        found = run_study(X, y, models=["Linear"], universe=universe, **SMALL)
+        rows = found.manifest["rows"]
+        dropped = [count for reason, count in rows.items() if reason.startswith("dropped")]
+        assert rows["given"] == len(X)
+        assert rows["given"] - sum(dropped) == rows["walked"]
+        assert all(count > 0 for count in dropped)
+        assert rows["predicted"] == len(found.results["Linear"].predictions)
+        assert universe.loc[found.results["Linear"].predictions.index].all()
+        filled = found.manifest["missing_cells_ranked_neutral"]
+        assert filled == {name: int(count) for name, count in X.isna().sum().items() if count}
+
+    def test_start_and_end_are_the_months_in_which_returns_are_earned(self, panel, study):
+        # The panel runs from 2000-01 to 2001-08; the last row's return is earned in 2001-09.
+        found = run_study(*panel, models=["Linear"], start="2001-06", end="2001-08", **SMALL)
+        months = found.results["Linear"].predictions.index.get_level_values("date").unique().to_period("M")
+        assert [str(month) for month in months] == ["2001-05", "2001-06", "2001-07"]
+        everything = study.results["Linear"].predictions.loc[found.results["Linear"].predictions.index]
+        np.testing.assert_array_equal(found.results["Linear"].predictions, everything)
+
+    def test_the_manifest_says_what_was_run(self, study):
+        manifest = study.manifest
+        assert manifest["versions"]["keras"]
+        assert manifest["random_state"] == 0
+        assert len(manifest["data_sha256"]) == 64
+        assert manifest["dates"]["n_test_months"] == len(study.windows)
+
+    def test_checkpoint_and_workers_change_nothing(self, panel, study, tmp_path):
+        for _ in range(2):
+            again = run_study(*panel, models=small_networks(), n_jobs=2, checkpoint=tmp_path, **SMALL)
+            pd.testing.assert_frame_equal(again.table, study.table, check_exact=True)
+
+    def test_descriptors_outside_the_groups_form_their_own(self):
+        assert resolve_groups(["CAP", "BETA", "MINE"], None) == {
+            "Risk": ("BETA",),
+            "Size": ("CAP",),
+            "Other": ("MINE",),
+        }
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("changes", "error", "message"),
+        [
+            ({"models": ["Linear", "XGB"]}, ValueError, "'models' must name some of LSTM, .*Got XGB"),
+            ({"models": []}, ValueError, "Got none"),
+            ({"n_quantiles": 20}, PanelError, r"as many assets on a date as quantiles \(20\)"),
+            ({"start": "2030-01"}, SplitError, "predicted months must lie between"),
+            ({"start": "soon"}, SplitError, "'start' must be a month such as '2009-01'. Got 'soon'"),
+            ({"start": "2000-08"}, SplitError, "The earliest possible one is"),
+            ({"train_size": 60}, SplitError, "enough for 0"),
+            ({"lags": (0, 90)}, PanelError, "Got none among"),
+        ],
+    )
+    def test_bad_arguments(self, panel, changes, error, message):
+        with pytest.raises(error, match=message):
+            run_study(*panel, **{**SMALL, "models": ["Linear"], **changes})
+
+    def test_a_descriptor_without_any_value(self, panel):
+        X, y = panel
+        with pytest.raises(PanelError, match="Got none in 'CAP'. Leave these columns out"):
+            run_study(X.assign(CAP=np.nan), y, models=["Linear"], **SMALL)
+
+    def test_no_row_left(self, panel):
+        X, y = panel
+        with pytest.raises(PanelError, match="Some rows must have full history, be in the universe"):
+            run_study(X, y, models=["Linear"], universe=pd.Series(False, index=X.index), **SMALL)
