@@ -328,6 +328,7 @@ class Explanation:
             where: Any = np.arange(len(self))[rows]
         else:
             where = np.asarray(rows)
+            where = where if where.size else where.astype(np.intp)
             if where.ndim != 1 or where.dtype.kind not in "biu":
                 raise TypeError(
                     "Rows of an Explanation are chosen by a slice, a boolean mask or an array of "

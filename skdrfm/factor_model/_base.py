@@ -39,6 +39,8 @@ class BaseFactorRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         if has_panel_index(X):
             check_panel_index(X)
             check_aligned(X, y)
+        if np.asarray(y).dtype.kind == "f":
+            check_finite(np.asarray(y), what="y")
         flat = _flatten(X)
         values, target = validate_data(
             self,
@@ -51,7 +53,6 @@ class BaseFactorRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         )
         names = getattr(self, "feature_names_in_", None)
         check_finite(values, what="X", columns=names)
-        check_finite(target, what="y")
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, values, dtype=values.dtype, ensure_non_negative=True)
         if n_timesteps is None and np.ndim(X) == 2 and has_panel_index(y) and not has_panel_index(X):

@@ -176,7 +176,7 @@ class BaseNetworkRegressor(BaseFactorRegressor):
         epsilon: float = 1e-6,
         epsilon_mode: str = "relative",
         dtype: str = "float64",
-        chunk_size: int = 2048,
+        chunk_size: int = 512,
     ) -> Explanation:
         """Explain each prediction as a linear factor model, by layer-wise relevance propagation.
 
@@ -193,8 +193,8 @@ class BaseNetworkRegressor(BaseFactorRegressor):
             number in their units.
         dtype : {"float64", "float32"}, default="float64"
             Precision of the computation.
-        chunk_size : int, default=2048
-            Rows computed at a time.
+        chunk_size : int, default=512
+            Rows computed at a time; this many stay in the processor's cache.
 
         Returns
         -------

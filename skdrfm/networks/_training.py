@@ -14,6 +14,9 @@ from skdrfm.exceptions import NonFiniteError, UnsupportedLayerError
 from skdrfm.networks._canonize import canonize
 from skdrfm.networks._records import Builder, NetworkMeta, TrainedNetwork, TrainingOptions
 
+# Tracing a training step costs as much as running this many of them as they are; the results agree to rounding.
+_EAGER_UP_TO = 16
+
 
 def train(
     builder: Builder,
@@ -74,6 +77,7 @@ def train(
         callbacks=[*options.callbacks, *_early_stopping(options, validation is not None)],
         verbose=options.verbose,
         random_state=meta.seed,
+        run_eagerly=options.epochs * -(-len(X) // options.batch_size) <= _EAGER_UP_TO,
         **keras_options,
     )
     with _tensorflow_state_kept(), _default_float(meta.dtype):

@@ -146,7 +146,7 @@ def _draw_long_short(figure: Any, study: StudyResult, wide: bool) -> None:
     # Best first, so that the legend reads like the right end of the chart.
     order = list(last.sort_values(ascending=False, kind="stable").index)
     _replace_legend(
-        ax, [lines[name] for name in order], [f"{name}  {_signed_percent(last[name])}" for name in order], wide
+        ax, [lines[name] for name in order], [f"{name} ({_signed_percent(last[name])})" for name in order], wide
     )
     ax.set_title("Compounded long/short return after costs")
     ax.margins(x=0.01)
@@ -199,7 +199,7 @@ def _readable_dates(ax: Any, wide: bool) -> None:
     from matplotlib.dates import AutoDateFormatter, AutoDateLocator
 
     if isinstance(ax.xaxis.get_major_locator(), AutoDateLocator):
-        # Two labels at least and no more: from 25 months on, years must do on a narrow axis.
-        locator = AutoDateLocator(minticks=2, maxticks=12 if wide else 5)
+        # Labels are at most six months apart until years alone give as many as are asked for at least.
+        locator = AutoDateLocator(minticks=4 if wide else 2, maxticks=12 if wide else 5)
         ax.xaxis.set_major_locator(locator)
         ax.xaxis.set_major_formatter(AutoDateFormatter(locator))

@@ -79,7 +79,10 @@ class TestProperties:
         from dataclasses import replace
 
         backtest = study.backtests["Linear"]
-        gappy = replace(backtest, quantile_returns=backtest.quantile_returns.mask(backtest.n_names.index.month == 6))
+        gappy = replace(
+            backtest,
+            quantile_returns=backtest.quantile_returns.drop(index="2002-06-30").reindex(backtest.n_names.index),
+        )
         returns = file_tables(replace(study, backtests={"Linear": gappy}))["quantile_returns"]["return"]
         assert len(returns) == 6 * 3
         assert returns.isna().sum() == 3
