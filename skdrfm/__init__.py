@@ -31,7 +31,7 @@ _EXPORTS = {
     "walk_forward_predict": "skdrfm.model_selection",
 }
 
-__all__ = [  # noqa: PLE0604
+__all__ = [
     *sorted(_EXPORTS),
     "__version__",
 ]

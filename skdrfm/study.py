@@ -28,7 +28,8 @@ from skdrfm.portfolio import BacktestResult, backtest, quantile_weights
 from skdrfm.preprocessing import CrossSectionalRankScaler
 from skdrfm.utils._fingerprint import data_fingerprint
 
-MONTHS_PER_YEAR = 12
+__all__ = ["PUBLISHED", "StudyResult", "run_study"]
+
 TABLE_COLUMNS = ("Return [%]", "Volatility [%]", "Sharpe ratio", "MAE", "RMSE", "Rank IC", "R2_oos [%]")
 EXPLAINED = ("LSTM+LRP", "DNN+LRP", "Linear")
 
@@ -248,7 +249,7 @@ def resolve_models(models: Mapping[str, Any] | Sequence[str] | None, random_stat
 def resolve_groups(
     descriptors: Sequence[str], groups: Mapping[str, Sequence[str]] | None
 ) -> dict[str, tuple[str, ...]]:
-    """Groups of the descriptors at hand, the rest as "Other"."""
+    """Group the descriptors at hand, the rest as "Other"."""
     given = GROUPS if groups is None else groups
     grouping = {group: tuple(name for name in names if name in descriptors) for group, names in given.items()}
     grouped = {name for names in grouping.values() for name in names}
@@ -289,7 +290,7 @@ def _prepare(
             f"Some rows must have full history, be in the universe and have a forward return. Got none of {len(X)}: "
             f"{rows}. Check the lags, the universe and the return column."
         )
-    missing = {str(name): int(count) for name, count in scaler.n_missing_.items() if count}
+    missing = {str(name): int(count) for name, count in zip(X.columns, scaler.n_missing_, strict=True) if count}
     return lagged[keep], target[keep], rows, missing
 
 
@@ -358,7 +359,8 @@ def _contributions(
     results: Mapping[str, WalkForwardResult], groups: Mapping[str, Sequence[str]], n_quantiles: int
 ) -> tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame]]:
     """Weighted means over the top quantile of each date: shares of absolute contributions, and signed ones."""
-    shares, signed = {}, {}
+    shares: dict[str, pd.DataFrame] = {}
+    signed: dict[str, pd.DataFrame] = {}
     for name, result in results.items():
         if result.explanation is None:
             continue

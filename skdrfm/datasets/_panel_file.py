@@ -25,7 +25,7 @@ def read_panel(
     descriptors: Sequence[str] | None = None,
     universe: str | None = None,
 ) -> tuple[pd.DataFrame, "pd.Series[float]", "pd.Series[bool] | None"]:
-    """Read a monthly panel from a CSV or Parquet file.
+    r"""Read a monthly panel from a CSV or Parquet file.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def read_panel(
     --------
     >>> import io, tempfile, pathlib
     >>> from skdrfm.datasets import read_panel
-    >>> text = "date,asset,CAP,return\\n2020-01-31,TRUE,1.5,0.01\\n2020-02-29,TRUE,1.6,0.02\\n"
+    >>> text = "date,asset,CAP,return\n2020-01-31,TRUE,1.5,0.01\n2020-02-29,TRUE,1.6,0.02\n"
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     file = pathlib.Path(folder) / "panel.csv"
     ...     _ = file.write_text(text)

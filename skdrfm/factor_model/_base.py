@@ -16,7 +16,7 @@ from skdrfm.panel._index import check_panel_index, has_panel_index
 from skdrfm.utils.validation import check_finite
 
 
-class BaseFactorRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class BaseFactorRegressor(RegressorMixin, BaseEstimator):
     """Base of regressors whose columns are descriptors at several lags.
 
     Two-dimensional input has the columns ``"{descriptor}__lag{k}"`` of `stack_lags`, oldest lag first;
@@ -41,10 +41,9 @@ class BaseFactorRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             check_aligned(X, y)
         if np.asarray(y).dtype.kind == "f":
             check_finite(np.asarray(y), what="y")
-        flat = _flatten(X)
         values, target = validate_data(
             self,
-            flat,
+            _flatten(X),
             y,
             dtype=[np.float64, np.float32],
             ensure_all_finite=False,
@@ -55,7 +54,7 @@ class BaseFactorRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         check_finite(values, what="X", columns=names)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, values, dtype=values.dtype, ensure_non_negative=True)
-        if n_timesteps is None and np.ndim(X) == 2 and has_panel_index(y) and not has_panel_index(X):
+        if n_timesteps is None and not _has_three_axes(X) and has_panel_index(y) and not has_panel_index(X):
             warnings.warn(
                 "X has lost the column names and the index that y still has, so its columns are read as one lag. "
                 'Let earlier steps return DataFrames, pipeline.set_output(transform="pandas"), or pass n_timesteps.',
@@ -77,8 +76,8 @@ class BaseFactorRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         names = getattr(self, "feature_names_in_", None)
         layout = None if names is None else lag_layout(list(names))
         implied = layout.n_timesteps if layout is not None else None
-        if np.ndim(X) == 3:
-            implied = np.shape(X)[1]
+        if _has_three_axes(X):
+            implied = np.asarray(X).shape[1]
         if n_timesteps is not None and implied is not None and n_timesteps != implied:
             raise ValueError(
                 f"The 'n_timesteps' parameter of {type(self).__name__} must agree with X, which has {implied} "
@@ -94,9 +93,7 @@ class BaseFactorRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         if layout is None:
             n_features = n_columns // steps
             generic = tuple(str(name) for name in names) if names is not None and steps == 1 else None
-            layout = LagLayout(
-                generic or tuple(f"x{j}" for j in range(n_features)), tuple(range(steps - 1, -1, -1))
-            )
+            layout = LagLayout(generic or tuple(f"x{j}" for j in range(n_features)), tuple(range(steps - 1, -1, -1)))
         self.n_timesteps_ = layout.n_timesteps
         self.descriptor_names_ = layout.descriptor_names
         self.lags_ = layout.lags
@@ -117,8 +114,17 @@ def index_of(X: Any) -> pd.Index | None:
 
 def _flatten(X: Any) -> Any:
     """Lay a three-dimensional array out as the columns of `stack_lags`; leave anything else as it is."""
-    if isinstance(X, pd.DataFrame) or np.ndim(X) != 3:
+    if not _has_three_axes(X):
         return X
     array = np.asarray(X)
     return array.reshape(len(array), -1)
 
+
+def _has_three_axes(X: Any) -> bool:
+    """Tell three-dimensional input from tables, without asking more of X than that it can become an array."""
+    if hasattr(X, "shape"):
+        return len(X.shape) == 3
+    try:
+        return np.asarray(X).ndim == 3
+    except ValueError:  # rows of unequal length, which scikit-learn's validation names better
+        return False

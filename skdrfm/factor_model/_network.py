@@ -108,7 +108,9 @@ class BaseNetworkRegressor(BaseFactorRegressor):
             callbacks=tuple(self.callbacks or ()),
             verbose=int(self.verbose),
         )
-        validation = (sequences[held_out], target[held_out]) if held_out.any() else None
+        validation: tuple[FloatArray, ...] | None = None
+        if held_out.any():
+            validation = (sequences[held_out], target[held_out])
         if validation is not None and weight is not None:
             validation = (*validation, weight[held_out])
         self.trained_ = min(
@@ -284,10 +286,11 @@ def latest_rows(data: Any, fraction: float) -> BoolArray:
 
 
 def check_layer_sizes(
-    estimator: object, parameter: str, sizes: Sequence[Any] | str, *, at_least_one: bool = False
+    estimator: object, parameter: str, sizes: Sequence[Any], *, at_least_one: bool = False
 ) -> tuple[int, ...]:
     """Check the units of a stack of layers: positive integers, and at least one layer where that is needed."""
-    valid = all(isinstance(size, Integral) and not isinstance(size, bool) and size >= 1 for size in sizes)  # type: ignore[operator]
+    items: Sequence[Any] = sizes
+    valid = all(type(size) is not bool and isinstance(size, Integral) and int(size) >= 1 for size in items)
     if not valid or (at_least_one and not len(sizes)):
         raise ValueError(
             f"The {parameter!r} parameter of {type(estimator).__name__} must hold integers >= 1"

@@ -11,7 +11,6 @@ import joblib
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
-from sklearn.utils.validation import check_consistent_length
 from tqdm.auto import tqdm
 
 from skdrfm._typing import AnyArray, FloatArray, IntArray
@@ -139,10 +138,7 @@ def walk_forward_predict(
     (20,)
     """
     check_panel_index(X)
-    if not isinstance(y, pd.Series):
-        y = pd.Series(np.asarray(y), index=X.index)
     check_aligned(X, y)
-    check_consistent_length(X, y)
     several = isinstance(estimator, Mapping)
     models: dict[str, Any] = dict(estimator) if several else {"model": estimator}
     explained = _names_to_explain(models, explain)

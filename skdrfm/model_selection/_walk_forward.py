@@ -25,7 +25,7 @@ class Window:
     test_stop: int
 
 
-class WalkForwardSplit(BaseCrossValidator):  # type: ignore[misc]
+class WalkForwardSplit(BaseCrossValidator):
     """Train on a window of past dates, test on the dates that follow, move on.
 
     The unit is a distinct date, never a row: a date is never cut between training and test, rows may come in any
@@ -177,8 +177,9 @@ class WalkForwardSplit(BaseCrossValidator):  # type: ignore[misc]
                     "groups. Index X or y by (date, asset), or pass groups=dates (with metadata routing: "
                     "params={'groups': dates})."
                 )
-        if dates.isna().any():
-            raise SplitError(f"Each row must have a date. Got {int(dates.isna().sum())} rows without. Drop them.")
+        n_missing = int(np.asarray(dates.isna()).sum())
+        if n_missing:
+            raise SplitError(f"Each row must have a date. Got {n_missing} rows without. Drop them.")
         try:
             codes, distinct = pd.factorize(dates, sort=True)
             ordered = distinct.is_monotonic_increasing
@@ -193,7 +194,7 @@ class WalkForwardSplit(BaseCrossValidator):  # type: ignore[misc]
         return pd.Index(distinct), codes.astype(np.intp)
 
     def _windows(self, distinct: pd.Index) -> list[Window]:
-        """The one place where the borders of windows are computed."""
+        """Compute the borders of all windows, for splits and counts alike."""
         self._check_parameters()
         step = self.step or self.test_size
         left_out = self.gap + self.embargo
@@ -237,10 +238,10 @@ class WalkForwardSplit(BaseCrossValidator):  # type: ignore[misc]
             ("embargo", 0, False),
             ("n_splits", 1, True),
         ):
-            value = getattr(self, name)
+            value: Any = getattr(self, name)
             if optional and value is None:
                 continue
-            if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+            if type(value) is bool or not isinstance(value, Integral) or int(value) < least:
                 raise SplitError(
                     f"The {name!r} parameter of WalkForwardSplit must be an int in the range [{least}, inf)"
                     f"{' or None' if optional else ''}. Got {value!r} instead."
@@ -277,7 +278,7 @@ def _like(date: Any, distinct: pd.Index) -> Any:
         if isinstance(distinct, pd.DatetimeIndex):
             return pd.Timestamp(date)
         if isinstance(distinct, pd.PeriodIndex):
-            return pd.Period(date, freq=distinct.freq)
+            return pd.Period(date, freq=str(distinct.freqstr))
         if pd.api.types.is_integer_dtype(distinct.dtype):
             return int(str(date).replace("-", ""))
         return type(distinct[0])(date)

@@ -14,7 +14,7 @@ _LAZY = {
     "train": "skdrfm.networks._training",
 }
 
-__all__ = ["NetworkMeta", "TrainedNetwork", "TrainingOptions", *_LAZY]  # noqa: PLE0604
+__all__ = ["NetworkMeta", "TrainedNetwork", "TrainingOptions", *_LAZY]
 
 
 def __getattr__(name: str) -> Any:

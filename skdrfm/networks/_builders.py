@@ -81,9 +81,7 @@ def build_recurrent(
     return _head(inputs, hidden, dense_units, activation, dropout, l2, seeds, meta.dtype)
 
 
-def build_dense(
-    meta: NetworkMeta, *, hidden_units: Sequence[int], activation: str, dropout: float, l2: float
-) -> Any:
+def build_dense(meta: NetworkMeta, *, hidden_units: Sequence[int], activation: str, dropout: float, l2: float) -> Any:
     """Build a multi-layer perceptron on all descriptors of all lags, with one linear output that starts at 0.
 
     Parameters

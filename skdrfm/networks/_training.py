@@ -151,9 +151,7 @@ def _early_stopping(options: TrainingOptions, has_validation: bool) -> list[Any]
     if not has_validation:
         return []
     patience = options.epochs if options.patience is None else options.patience
-    return [
-        keras.callbacks.EarlyStopping(monitor="val_loss", patience=patience, restore_best_weights=True)
-    ]
+    return [keras.callbacks.EarlyStopping(monitor="val_loss", patience=patience, restore_best_weights=True)]
 
 
 @contextmanager

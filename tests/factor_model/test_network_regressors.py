@@ -149,9 +149,7 @@ class TestPredictions:
     def test_the_paper_candidates_are_tried_and_the_best_is_kept(self, panel, monkeypatch):
         monkeypatch.setattr("skdrfm.factor_model._deep.PAPER_CANDIDATES", ((2,), (3, 3)))
         selected = quick_dense(hidden_units="select").fit(*panel)
-        losses = [
-            quick_dense(hidden_units=sizes).fit(*panel).trained_.best_validation_loss for sizes in ((2,), (3, 3))
-        ]
+        losses = [quick_dense(hidden_units=sizes).fit(*panel).trained_.best_validation_loss for sizes in ((2,), (3, 3))]
         assert selected.trained_.best_validation_loss == min(losses)
 
     def test_the_network_learns_a_planted_signal(self):
@@ -192,7 +190,9 @@ class TestInsideScikitLearn:
         cv = WalkForwardSplit(8, 3)
         scores = cross_validate(quick(), *panel, cv=cv, scoring={"ls": make_quantile_scorer(), "mse": "r2"})
         assert len(scores["test_ls"]) == cv.get_n_splits(panel[0])
-        search = GridSearchCV(quick(), {"units": [2, (2, 2)]}, cv=WalkForwardSplit(8, 6), scoring=make_quantile_scorer())
+        search = GridSearchCV(
+            quick(), {"units": [2, (2, 2)]}, cv=WalkForwardSplit(8, 6), scoring=make_quantile_scorer()
+        )
         search.fit(*panel)
         explanation = explain(search, panel[0])
         np.testing.assert_allclose(explanation.predictions, search.predict(panel[0]), rtol=1e-12)

@@ -112,9 +112,7 @@ class TestSharing:
         results = walk(pair, panel, explain=["LSTM+LRP"], cv=WalkForwardSplit(12, 4))
         alone = walk(models["LSTM+LRP"], panel, cv=WalkForwardSplit(12, 4))
         np.testing.assert_array_equal(results["LSTM+LRP"].predictions, alone.predictions)
-        np.testing.assert_allclose(
-            results["LSTM+LRP"].explanation.predictions, results["LSTM"].predictions, rtol=1e-12
-        )
+        np.testing.assert_allclose(results["LSTM+LRP"].explanation.predictions, results["LSTM"].predictions, rtol=1e-12)
         assert results["LSTM"].explanation is None
 
 

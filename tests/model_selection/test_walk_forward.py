@@ -169,9 +169,9 @@ class TestInsideScikitLearn:
         array, y = X.to_numpy(), X["x"].to_numpy()
         off = cross_validate(LinearRegression(), array, y, cv=WalkForwardSplit(6), groups=dates)["test_score"]
         with sklearn.config_context(enable_metadata_routing=True):
-            on = cross_validate(
-                LinearRegression(), array, y, cv=WalkForwardSplit(6), params={"groups": dates}
-            )["test_score"]
+            on = cross_validate(LinearRegression(), array, y, cv=WalkForwardSplit(6), params={"groups": dates})[
+                "test_score"
+            ]
             search = GridSearchCV(LinearRegression(), {"fit_intercept": [True]}, cv=WalkForwardSplit(6))
             assert search.fit(array, y, groups=dates).n_splits_ == 6
         np.testing.assert_array_equal(on, off)
