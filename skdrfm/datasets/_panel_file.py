@@ -122,7 +122,9 @@ def _to_dates(column: "pd.Series[Any]", path: str | Path) -> "pd.Series[Any]":
             if lengths == {6}:
                 return pd.to_datetime(column.astype(str), format="%Y%m") + pd.offsets.MonthEnd(0)
             return pd.to_datetime(column.astype(str), format="%Y%m%d")
-        return pd.to_datetime(column)
+        if pd.api.types.is_datetime64_any_dtype(column.dtype):
+            return column
+        return pd.to_datetime(column, format="ISO8601")
     except (ValueError, TypeError) as error:
         raise PanelFileError(
             f"The date column of {str(path)!r} must hold ISO dates or yyyymm integers. Got values such as "

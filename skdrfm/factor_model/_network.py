@@ -95,7 +95,8 @@ class BaseNetworkRegressor(BaseFactorRegressor):
         values, target, weight = self._fit_input(X, y, sample_weight, self.n_timesteps)
         sequences = self._as_sequences(values).astype(self.dtype, copy=False)
         target = target.astype(self.dtype, copy=False)
-        held_out = latest_rows(X if has_panel_index(X) else y, self.validation_fraction)
+        dated = next((data for data in (X, y) if has_panel_index(data)), target)
+        held_out = latest_rows(dated, self.validation_fraction)
         used = ~held_out
         meta = NetworkMeta(self.n_timesteps_, len(self.descriptor_names_), draw_seed(self.random_state), self.dtype)
         options = TrainingOptions(

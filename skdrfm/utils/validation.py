@@ -34,7 +34,7 @@ def describe_first(items: Sequence[object], shown: int = _SHOWN) -> str:
     >>> describe_first(["a", "b", "c", "d"])
     "'a', 'b', 'c' and 1 more"
     """
-    listed = ", ".join(repr(item) for item in items[:shown])
+    listed = ", ".join(repr(item.item() if isinstance(item, np.generic) else item) for item in items[:shown])
     return listed if len(items) <= shown else f"{listed} and {len(items) - shown} more"
 
 
