@@ -7,7 +7,7 @@ import pandas as pd
 
 from skdrfm.exceptions import PanelError
 from skdrfm.explanation import Explanation
-from skdrfm.portfolio._plot import _time_axis
+from skdrfm.panel._plot import label_dates, time_axis
 
 # Okabe and Ito's colours that stand out on white and on black, told apart with any colour vision.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#7F7F7F")
@@ -111,7 +111,7 @@ class ContributionDisplay:
             import matplotlib.pyplot as plt
 
             _, ax = plt.subplots(figsize=(8, 4.5), layout="constrained")
-        positions = _time_axis(self.shares.index)
+        positions = time_axis(self.shares.index)
         names = [str(name) for name in self.shares.columns]
         colours = [PALETTE[i % len(PALETTE)] for i in range(len(names))]
         hatches = [_HATCHES[i // len(PALETTE) % len(_HATCHES)] for i in range(len(names))]
@@ -122,6 +122,7 @@ class ContributionDisplay:
             ax.set_xlim(positions[0], positions[-1])
         else:
             handles = self._bars(ax, positions, colours, hatches)
+        label_dates(ax, positions)
         ax.set(ylim=(0, 1), title="Contributions of descriptor groups", xlabel="Date of prediction")
         ax.set_ylabel("Share of absolute contributions")
         ax.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))

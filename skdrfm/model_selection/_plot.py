@@ -7,7 +7,7 @@ import pandas as pd
 
 from skdrfm._typing import AnyArray, IntArray
 from skdrfm.exceptions import PanelError
-from skdrfm.portfolio._plot import _time_axis
+from skdrfm.panel._plot import label_dates, time_axis
 
 _BORDERS = ("train_start", "train_end", "test_start", "test_end")
 _COLOURS = {"train": "#0072B2", "test": "#D55E00"}
@@ -111,6 +111,7 @@ class WindowPlanDisplay:
                 linewidth=0,
                 label={"train": "Training", "test": "Test"}[part],
             )
+        label_dates(ax, borders[:, 0])
         count = f"{len(shown)} of {len(self.windows)}" if len(shown) < len(self.windows) else str(len(self.windows))
         ax.set(title=f"Walk-forward windows ({count} shown)", xlabel="Date", ylabel="Window")
         ax.set_ylim(len(self.windows) + max(1.0, spacing) / 2, 1 - max(1.0, spacing) / 2)
@@ -136,7 +137,7 @@ class WindowPlanDisplay:
     def _borders(self) -> AnyArray:
         """Dates of the four borders on the time axis, shape (n_windows, 4)."""
         dates = pd.Index(pd.concat([self.windows[name] for name in _BORDERS], ignore_index=True))
-        positions = _time_axis(dates)
+        positions = time_axis(dates)
         if positions.dtype.kind not in "Miuf":
             # Labels that cannot be read as dates are drawn by their order.
             positions = pd.factorize(dates, sort=True)[0]

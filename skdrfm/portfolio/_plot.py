@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from skdrfm.exceptions import PanelError
-from skdrfm.panel._index import calendar_ordinals
+from skdrfm.panel._plot import label_dates, time_axis
 from skdrfm.portfolio._backtest import BacktestResult
 
 
@@ -87,14 +87,16 @@ class CumulativeReturnDisplay:
         CumulativeReturnDisplay
             The display itself, with ``ax_`` and ``figure_`` set.
         """
-        import matplotlib.pyplot as plt
         from matplotlib.ticker import PercentFormatter
 
         if ax is None:
+            import matplotlib.pyplot as plt
+
             _, ax = plt.subplots(figsize=(8, 4.5), layout="constrained")
-        positions = _time_axis(self.cumulative.index)
+        positions = time_axis(self.cumulative.index)
         for name in self.cumulative.columns:
             ax.plot(positions, self.cumulative[name].to_numpy(), label=str(name))
+        label_dates(ax, positions)
         ax.axhline(0, color="0.6", linewidth=0.8, zorder=0)
         ax.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
         ax.set(title="Cumulative long/short return", xlabel="Date of prediction", ylabel="Compounded return")
@@ -111,11 +113,3 @@ class CumulativeReturnDisplay:
             Decimal compounded returns.
         """
         return self.cumulative.copy()
-
-
-def _time_axis(dates: pd.Index) -> Any:
-    """Days for labels that can be read as dates, so that a year is as wide as another; else the labels."""
-    try:
-        return calendar_ordinals(dates, "D").astype("datetime64[D]")
-    except PanelError:
-        return dates.to_numpy()
