@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from skdrfm import __version__, cli, study
 from skdrfm.datasets import make_factor_panel
+from skdrfm.datasets._panel_file import EXACT_FLOATS
 from skdrfm.exceptions import CoverageWarning
 
 SMALL = ["--models", "Linear", "--train-size", "24", "--lags", "0,3", "--quantiles", "3", "--quiet"]
@@ -72,7 +73,7 @@ class TestStudy:
         manifest = pd.read_json(out / "manifest.json", typ="series")
         assert manifest["options"]["groups"]["Size"] == ["LOGDV"]
         assert manifest["data"] == {"source": "panel.csv, 396 rows, 4 descriptors", "simulated": False}
-        figures = pd.read_csv(out / "table.csv", index_col=0)
+        figures = pd.read_csv(out / "table.csv", index_col=0, **EXACT_FLOATS)
         assert f"{figures.loc['Linear', 'Return [%]']:.2f}" in result.output
         assert "Published by Nakagawa et al. (2019)" in result.output
         assert "36  dropped: history shorter than the lags" in result.output

@@ -14,6 +14,10 @@ from skdrfm.utils.validation import describe_first
 # What counts as missing in numbers; never applied to assets, whose tickers may be "NA", "TRUE" or "ON".
 _MISSING = ["", "NA", "NaN", "nan", "null", "None", "N/A", "#N/A"]
 
+# Before pandas 3.1 reading a number back to its last bit had to be asked for.
+_PANDAS = tuple(int(part) for part in pd.__version__.split(".")[:2])
+EXACT_FLOATS: dict[str, Any] = {} if _PANDAS >= (3, 1) else {"float_precision": "round_trip"}
+
 
 def read_panel(
     path: str | Path,
@@ -104,7 +108,9 @@ def _read(path: Path, asset: str) -> pd.DataFrame:
         if name.endswith((".csv", ".csv.gz")):
             header = pd.read_csv(path, nrows=0).columns
             missing = {column: _MISSING for column in header if column != asset}
-            return pd.read_csv(path, dtype={asset: str}, keep_default_na=False, na_values=missing)
+            options = {"dtype": {asset: str}, "keep_default_na": False, "na_values": missing, **EXACT_FLOATS}
+            table: pd.DataFrame = pd.read_csv(path, **options)
+            return table
     except ImportError:
         raise
     except Exception as error:

@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
+from skdrfm.datasets._panel_file import EXACT_FLOATS
 from skdrfm.report import _write, write_study
 from skdrfm.study import PUBLISHED
 
@@ -62,7 +63,7 @@ def page(folder):
 
 
 def read(folder, name, index):
-    table = pd.read_csv(folder / f"{name}.csv")
+    table = pd.read_csv(folder / f"{name}.csv", **EXACT_FLOATS)
     if "date" in table:
         table["date"] = pd.to_datetime(table["date"])
     return table.set_index(index)
