@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from skdrfm.study import StudyResult
 
-# 12 months of lags, 60 of training and 24 to test; 40 stocks keep seven models within minutes on two cores.
-_EMBEDDED = {"n_dates": 97, "n_assets": 40, "entry_exit": 0.1, "missing": 0.01}
+# 12 months of lags, 60 of training and 24 to test; 30 stocks keep seven models within minutes on two cores.
+_EMBEDDED = {"n_dates": 97, "n_assets": 30, "entry_exit": 0.1, "missing": 0.01}
 _OF_THE_FILE = (
     "date_column",
     "asset_column",
