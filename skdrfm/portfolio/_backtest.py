@@ -164,7 +164,7 @@ def backtest(
     """Sort names by prediction into quantile portfolios and follow their returns.
 
     At each date the names are sorted into q equal-weighted portfolios; long/short is the highest minus the lowest
-    (Nakagawa et al. 2019, section 4.3: quintiles, rebalanced each month). The net return is
+    (Nakagawa et al. 2019, "Models": equal weights in quintiles, rebalanced each month). The net return is
     ``gross - cost x turnover``. Rows may come in any order, and the result is the same to the last bit.
 
     Parameters

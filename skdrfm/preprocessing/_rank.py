@@ -14,9 +14,9 @@ class CrossSectionalRankScaler(CrossSectionalTransformer):
     .. math:: z = 2 \frac{\mathrm{rank} - 1}{n - 1} - 1,
 
     so the smallest value gets -1, the median 0 and the largest 1. A descriptor with a single value
-    on a date gets 0. Nakagawa et al. (2019) rank each descriptor over the market at each date; only
-    that date is used, so nothing leaks from the future and it may be applied to the whole panel
-    before any split.
+    on a date gets 0. It is the scaling of Gu, Kelly and Xiu (2020); Nakagawa et al. (2019) do not say how they scale.
+    Only the date itself is used, so nothing leaks from the future and it may be applied to the whole panel before any
+    split.
 
     Parameters
     ----------
@@ -44,8 +44,7 @@ class CrossSectionalRankScaler(CrossSectionalTransformer):
 
     References
     ----------
-    Nakagawa, Ito, Abe and Izumi (2019). Deep Recurrent Factor Model: Interpretable Non-Linear and
-    Time-Varying Multi-Factor Model. https://arxiv.org/abs/1901.11493
+    Gu, Kelly and Xiu (2020). Empirical Asset Pricing via Machine Learning. Review of Financial Studies 33(5).
 
     Examples
     --------
