@@ -1,5 +1,6 @@
 """Training through scikeras, and back from plain data to a Keras model."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +14,9 @@ from skdrfm._typing import FloatArray
 from skdrfm.exceptions import NonFiniteError, UnsupportedLayerError
 from skdrfm.networks._canonize import canonize
 from skdrfm.networks._records import Builder, NetworkMeta, TrainedNetwork, TrainingOptions
+
+# Seeds and the default float are states of the whole process while a network trains: threads take turns.
+_ONE_AT_A_TIME = threading.Lock()
 
 # Tracing a training step costs as much as running this many of them as they are; the results agree to rounding.
 _EAGER_UP_TO = 16
@@ -80,7 +84,7 @@ def train(
         run_eagerly=options.epochs * -(-len(X) // options.batch_size) <= _EAGER_UP_TO,
         **keras_options,
     )
-    with _tensorflow_state_kept(), _default_float(meta.dtype):
+    with _ONE_AT_A_TIME, _tensorflow_state_kept(), _default_float(meta.dtype):
         wrapper.fit(X, y, sample_weight=sample_weight)
     model = wrapper.model_
     weights = tuple(np.asarray(weight) for weight in model.get_weights())

@@ -2,6 +2,7 @@
 
 import pickle
 import random
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -42,6 +43,20 @@ class TestRandomness:
 
     def test_another_seed_gives_other_weights(self):
         assert any((a != b).any() for a, b in zip(trained(1).weights, trained(2).weights, strict=True))
+
+    def test_threads_give_the_same_weights_and_leave_the_default_float(self):
+        def train_in(dtype):
+            X, y = data()
+            return networks.train(small, NetworkMeta(3, 4, 3, dtype), TrainingOptions(epochs=1), X, y).weights
+
+        kinds = ["float64", "float32", "float64", "float32"]
+        alone = [train_in(dtype) for dtype in kinds[:2]] * 2
+        with ThreadPoolExecutor(4) as pool:
+            together = list(pool.map(train_in, kinds))
+        for one, other in zip(alone, together, strict=True):
+            for a, b in zip(one, other, strict=True):
+                np.testing.assert_array_equal(a, b)
+        assert keras.config.floatx() == "float32"
 
     def test_global_generators_are_left_as_they_were(self):
         def draws():
