@@ -11,7 +11,7 @@ paper, and ask the model why.
 # Predict and trade
 # -----------------
 # Rows of a panel are a date and a stock, columns are descriptors; ``y`` is the return of the month after. Each
-# window trains on 36 months and predicts the next 6. The model is tiny, so that this page takes seconds.
+# window trains on 36 months and predicts the next 12. The model is tiny, so that this page takes seconds.
 import matplotlib.pyplot as plt
 from sklearn.model_selection import cross_validate
 from sklearn.pipeline import make_pipeline
@@ -24,7 +24,7 @@ from skdrfm.preprocessing import CrossSectionalRankScaler
 X, y = skdrfm.make_factor_panel(n_dates=84, n_assets=60, random_state=0)
 X = CrossSectionalRankScaler().fit_transform(X)
 X, y = skdrfm.stack_lags(X, y, lags=(0, 3, 6, 9, 12))
-cv = skdrfm.WalkForwardSplit(train_size=36, test_size=6)
+cv = skdrfm.WalkForwardSplit(train_size=36, test_size=12)
 model = skdrfm.DeepRecurrentFactorRegressor(units=4, epochs=5, random_state=0)
 result = skdrfm.walk_forward_predict(model, X, y, cv=cv, progress=False)
 trades = skdrfm.backtest(result.predictions, y, n_quantiles=5, cost=0.001)
