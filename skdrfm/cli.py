@@ -204,7 +204,7 @@ def _load(
         X, y = make_factor_panel(**_EMBEDDED, random_state=options["seed"])  # type: ignore[call-overload]
         months, assets = _EMBEDDED["n_dates"], _EMBEDDED["n_assets"]
         return X, y, None, f"simulated panel of {months} months and {assets} stocks, seed {options['seed']}"
-    from skdrfm.datasets._panel_file import read_panel
+    from skdrfm.datasets import read_panel
 
     X, y, universe = read_panel(
         options["data"],

@@ -4,7 +4,6 @@ import platform
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from skdrfm.panel._index import calendar_ordinals
 from skdrfm.panel._lags import PAPER_LAGS
 from skdrfm.portfolio import BacktestResult, backtest, quantile_weights
 from skdrfm.preprocessing import CrossSectionalRankScaler
-from skdrfm.utils._fingerprint import data_fingerprint
+from skdrfm.utils._fingerprint import data_fingerprint, package_versions
 
 __all__ = ["PUBLISHED", "StudyResult", "run_study"]
 
@@ -216,7 +215,7 @@ def run_study(
         "data_sha256": data_fingerprint(X, y),
         "rows": rows | {"walked": len(lagged), "predicted": len(realised)},
         "missing_cells_ranked_neutral": missing,
-        "versions": versions(),
+        "versions": {"python": platform.python_version(), **package_versions()},
         "seconds": {
             "wall": round(time.perf_counter() - began, 1),
             "fit": {name: round(float(result.windows["fit_seconds"].sum()), 1) for name, result in results.items()},
@@ -255,12 +254,6 @@ def resolve_groups(
     grouped = {name for names in grouping.values() for name in names}
     other = tuple(name for name in descriptors if name not in grouped)
     return {group: names for group, names in {**grouping, "Other": other}.items() if names}
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that results depend on."""
-    packages = ("skdrfm", "numpy", "pandas", "scikit-learn", "tensorflow", "keras", "scikeras")
-    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
 
 
 def _prepare(

@@ -13,6 +13,7 @@ import pandas as pd
 from skdrfm._typing import AnyArray, BoolArray, FloatArray, IntArray
 from skdrfm.exceptions import PanelError
 from skdrfm.panel import check_panel_index, dates_of
+from skdrfm.utils._ties import tie_blocks
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,18 +66,7 @@ class DateGroups:
         size : ndarray of shape (n_samples,)
             Rows of the same date with an equal value, the row itself included.
         """
-        order = np.lexsort((values, self.codes))
-        sorted_codes, sorted_values = self.codes[order], values[order]
-        new_block = np.ones(len(order), dtype=bool)
-        new_block[1:] = (sorted_codes[1:] != sorted_codes[:-1]) | (sorted_values[1:] != sorted_values[:-1])
-        block = np.cumsum(new_block) - 1
-        first = np.flatnonzero(new_block)
-        sizes = np.diff(first, append=len(order))
-        below = np.empty_like(self.codes)
-        size = np.empty_like(self.codes)
-        below[order] = first[block] - self._starts[sorted_codes]
-        size[order] = sizes[block]
-        return below, size
+        return tie_blocks(values, self.codes)
 
     def series(self, values: AnyArray, *, name: str) -> "pd.Series[Any]":
         """One value for each date, as a Series."""

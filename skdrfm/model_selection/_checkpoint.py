@@ -2,12 +2,9 @@
 
 import hashlib
 import json
-import os
-import tempfile
 import warnings
 import zipfile
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +13,10 @@ import numpy as np
 
 from skdrfm._typing import AnyArray
 from skdrfm.exceptions import CheckpointError, CoverageWarning
-from skdrfm.utils._fingerprint import data_fingerprint
+from skdrfm.utils._files import replacing
+from skdrfm.utils._fingerprint import data_fingerprint, package_versions
 
 _RUN_FILE = "run.json"
-_PACKAGES = ("skdrfm", "numpy", "pandas", "scikit-learn", "keras", "tensorflow", "scikeras")
 
 
 class Checkpoint:
@@ -49,7 +46,8 @@ class Checkpoint:
                 _check_same_run(run_file, fingerprint)
             else:
                 run_file.parent.mkdir(parents=True, exist_ok=True)
-                _write_atomically(run_file, json.dumps(dict(fingerprint), indent=2).encode())
+                with replacing(run_file) as stream:
+                    stream.write(json.dumps(dict(fingerprint), indent=2).encode())
 
     def _group_folder(self, group: str) -> Path:
         safe = "".join(char if char.isalnum() else "-" for char in group)
@@ -79,16 +77,8 @@ class Checkpoint:
         """Write a finished window; a reader sees the whole file or none."""
         path = self.path(group, window)
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                np.savez(stream, **dict(arrays))  # type: ignore[arg-type]
-                stream.flush()
-                os.fsync(stream.fileno())
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        with replacing(path) as stream:
+            np.savez(stream, **dict(arrays))  # type: ignore[arg-type]
 
 
 def run_fingerprints(
@@ -117,7 +107,7 @@ def run_fingerprints(
     common = {
         "data": data_fingerprint(X, y),
         "splitter": _describe(cv),
-        "versions": ", ".join(f"{name} {version(name)}" for name in _PACKAGES),
+        "versions": ", ".join(f"{name} {number}" for name, number in package_versions().items()),
     }
     return {
         group: common
@@ -151,10 +141,3 @@ def _describe(thing: Any) -> str:
         for name, value in sorted(parameters.items())
     )
     return f"{type(thing).__name__}({', '.join(parts)})"
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    with os.fdopen(handle, "wb") as stream:
-        stream.write(content)
-    Path(temporary).replace(path)

@@ -14,6 +14,7 @@ from skdrfm._typing import AnyArray, FloatArray, IntArray
 from skdrfm.exceptions import PanelError
 from skdrfm.panel import check_panel_index
 from skdrfm.utils._param_validation import StrOptions, fit_context
+from skdrfm.utils._ties import tie_blocks
 from skdrfm.utils.validation import check_finite
 
 __all__ = ["CrossSectionalTransformer", "date_codes", "ranks_within"]
@@ -115,18 +116,8 @@ def ranks_within(values: FloatArray, codes: IntArray, n_dates: int) -> tuple[Flo
     ranks = np.full(len(values), np.nan)
     rows = np.flatnonzero(~np.isnan(values))
     counts: IntArray = np.bincount(codes[rows], minlength=n_dates)
-    if not len(rows):
-        return ranks, counts
-    order = rows[np.lexsort((values[rows], codes[rows]))]
-    ordered, dates = values[order], codes[order]
-    new_run = np.empty(len(order), dtype=bool)
-    new_run[0] = True
-    new_run[1:] = (ordered[1:] != ordered[:-1]) | (dates[1:] != dates[:-1])
-    starts = np.flatnonzero(new_run)
-    ends = np.append(starts[1:], len(order))  # exclusive
-    before = np.cumsum(counts) - counts  # values of all earlier dates
-    run = np.cumsum(new_run) - 1
-    ranks[order] = (0.5 * (starts + ends + 1))[run] - before[dates]
+    below, size = tie_blocks(values[rows], codes[rows])
+    ranks[rows] = below + (size + 1) / 2
     return ranks, counts
 
 

@@ -21,6 +21,7 @@ from skdrfm.report._tables import (
     suspicious_figures,
 )
 from skdrfm.study import PUBLISHED, StudyResult
+from skdrfm.utils._files import replacing
 
 _PAGE = "index.html"
 # Written only if a model is explained; an older run's file would contradict the new page.
@@ -80,11 +81,11 @@ def write_study(study: StudyResult, folder: str | Path, *, source: str | None = 
     folder = Path(folder)
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
-        _replace(folder / name, text)
+        _write(folder / name, text)
     for name in _OPTIONAL:
         if name not in files:
             (folder / name).unlink(missing_ok=True)
-    _replace(folder / _PAGE, page)
+    _write(folder / _PAGE, page)
     return folder / _PAGE
 
 
@@ -136,12 +137,6 @@ def _markup(svg: str, prefix: str) -> Any:
     return Markup(inline_svg(svg, prefix))
 
 
-def _replace(path: Path, text: str) -> None:
-    """Put a whole file in place of the old one; a reader sees the one or the other."""
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_text(text, encoding="utf-8", newline="\n")
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+def _write(path: Path, text: str) -> None:
+    with replacing(path) as stream:
+        stream.write(text.encode())

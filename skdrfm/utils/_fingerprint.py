@@ -1,10 +1,18 @@
-"""A hash of data that depends on the content alone."""
+"""What results depend on: the content of the data, and the versions of packages."""
 
 import hashlib
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+_PACKAGES = ("skdrfm", "numpy", "pandas", "scikit-learn", "keras", "tensorflow", "scikeras")
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the packages that results depend on, read without importing them."""
+    return {name: version(name) for name in _PACKAGES}
 
 
 def data_fingerprint(X: pd.DataFrame, y: "pd.Series[Any]") -> str:

@@ -1,0 +1,48 @@
+"""Places in a ranking within groups, equal values together."""
+
+import numpy as np
+
+from skdrfm._typing import BoolArray, FloatArray, IntArray
+
+
+def tie_blocks(values: FloatArray, codes: IntArray) -> tuple[IntArray, IntArray]:
+    """Place each row in the ranking of its group, equal values together.
+
+    The average rank of a row, from 1, is ``below + (size + 1) / 2``.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_samples,)
+        Numbers without NaN.
+    codes : ndarray of shape (n_samples,)
+        Number of the group of each row, from 0.
+
+    Returns
+    -------
+    below : ndarray of shape (n_samples,)
+        Rows of the same group with a smaller value.
+    size : ndarray of shape (n_samples,)
+        Rows of the same group with an equal value, the row itself included.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdrfm.utils._ties import tie_blocks
+    >>> below, size = tie_blocks(np.array([3.0, 1.0, 1.0, 7.0]), np.array([0, 0, 0, 1]))
+    >>> below.tolist(), size.tolist()
+    ([2, 0, 0, 0], [1, 2, 2, 1])
+    """
+    order = np.lexsort((values, codes))
+    sorted_codes, sorted_values = codes[order], values[order]
+    new_block: BoolArray = np.ones(len(order), dtype=bool)
+    new_block[1:] = (sorted_codes[1:] != sorted_codes[:-1]) | (sorted_values[1:] != sorted_values[:-1])
+    block = np.cumsum(new_block) - 1
+    first = np.flatnonzero(new_block)
+    sizes = np.diff(first, append=len(order))
+    counts = np.bincount(codes)
+    starts = np.cumsum(counts) - counts
+    below = np.empty(len(order), dtype=np.intp)
+    size = np.empty(len(order), dtype=np.intp)
+    below[order] = first[block] - starts[sorted_codes]
+    size[order] = sizes[block]
+    return below, size
