@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from skdrfm import lrp, networks
 from skdrfm._typing import AnyArray, BoolArray, FloatArray
 from skdrfm.exceptions import PanelError, UnsupportedLayerError
-from skdrfm.explanation import Explanation
+from skdrfm.explanation import Explanation, network_explanation
 from skdrfm.factor_model._base import BaseFactorRegressor, index_of
 from skdrfm.networks import NetworkMeta, TrainedNetwork, TrainingOptions
 from skdrfm.panel import dates_of
@@ -175,9 +175,11 @@ class BaseNetworkRegressor(BaseFactorRegressor):
         self,
         X: Any,
         *,
-        rule: str = "lrp-all",
+        rule: lrp.MethodLike = "lrp-all",
         epsilon: float = 1e-6,
         epsilon_mode: str = "relative",
+        bias_factor: float = 0.0,
+        sequence: str = "full",
         dtype: str = "float64",
         chunk_size: int = 512,
     ) -> Explanation:
@@ -187,13 +189,20 @@ class BaseNetworkRegressor(BaseFactorRegressor):
         ----------
         X : DataFrame or ndarray, as in fit
             Lagged descriptors of the predictions to explain.
-        rule : {"lrp-all"}, default="lrp-all"
-            How relevance passes products of gate and signal: all of it follows the signal (Arras et al. 2017).
+        rule : str or object, default="lrp-all"
+            How relevance passes products of gate and signal: with "lrp-all" all of it follows the signal (Arras et al.
+            2017). One of `skdrfm.lrp.METHODS`, a `skdrfm.lrp.Rule`, or a `skdrfm.lrp.Composite` with a rule for each
+            layer; also "gradient-x-input", "integrated-gradients" and "occlusion".
         epsilon : float, default=1e-6
             Stabilizer of the denominators.
         epsilon_mode : {"relative", "absolute"}, default="relative"
             Whether epsilon is a fraction of the root mean square of a layer's pre-activations in the sample, or a
             number in their units.
+        bias_factor : {0, 1}, default=0.0
+            Whether biases and stabilizers hand their relevance down to the inputs in equal parts, a check of
+            conservation: relevances are then no longer inputs times loadings.
+        sequence : {"full", "last", "mean"}, default="full"
+            What becomes of the relevance of a layer that returns a sequence; only "full" loses nothing.
         dtype : {"float64", "float32"}, default="float64"
             Precision of the computation.
         chunk_size : int, default=512
@@ -208,6 +217,8 @@ class BaseNetworkRegressor(BaseFactorRegressor):
         ------
         UnsupportedLayerError
             If a layer of the network has no relevance rule.
+        ValueError
+            If an option is out of its range.
         """
         return self._explanation(
             self._predict_input(X),
@@ -215,23 +226,20 @@ class BaseNetworkRegressor(BaseFactorRegressor):
             rule=rule,
             epsilon=epsilon,
             epsilon_mode=epsilon_mode,
-            dtype=np.dtype(dtype),
+            bias_factor=bias_factor,
+            sequence=sequence,
+            dtype=dtype,
             chunk_size=chunk_size,
         )
 
     def _explanation(self, values: FloatArray, index: pd.Index | None, **options: Any) -> Explanation:
-        data = self._as_sequences(values)
-        relevance = lrp.propagate(self.network_, data, **options)
-        return Explanation(
-            loadings=relevance.loadings,
-            data=data,
-            predictions=relevance.predictions,
-            bias=relevance.bias,
-            stabilizer=relevance.stabilizer,
-            state=relevance.state,
+        return network_explanation(
+            self.network_,
+            self._as_sequences(values),
             index=index,
             descriptor_names=self.descriptor_names_,
             lags=self.lags_,
+            **options,
         )
 
     def __sklearn_is_fitted__(self) -> bool:

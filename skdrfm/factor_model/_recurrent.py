@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from skdrfm import networks
 from skdrfm.factor_model._network import BaseNetworkRegressor, check_layer_sizes, constraints
 from skdrfm.networks import NetworkMeta
-from skdrfm.utils._param_validation import Interval
+from skdrfm.utils._param_validation import Interval, StrOptions
 
 
 class DeepRecurrentFactorRegressor(BaseNetworkRegressor):
@@ -24,6 +24,12 @@ class DeepRecurrentFactorRegressor(BaseNetworkRegressor):
         axis 1 of three-dimensional X, else 1.
     units : int or tuple of int, default=16
         Units of the LSTM layer, or of each stacked layer.
+    cell : {"lstm", "rudder"}, default="lstm"
+        Cell of the recurrent layers. "rudder" has a memory that only adds: no forget gate, no output gate, a linear
+        output, and a cell input that reads the descriptors alone (Arjona-Medina et al. 2019). The forecast is then a
+        sum over lags by construction, and with one recurrent layer and no dense layers the contributions of the lags
+        add up to the forecast less one constant. Choose it when an exact decomposition over time matters more than
+        the last bit of fit.
     bidirectional : bool, default=True
         Whether each LSTM layer reads the lags in both directions.
     dense_units : tuple of int, default=()
@@ -90,6 +96,7 @@ class DeepRecurrentFactorRegressor(BaseNetworkRegressor):
     References
     ----------
     Nakagawa, Ito, Abe and Izumi (2019), https://arxiv.org/abs/1901.11493, equations 6 to 14 and Table 3.
+    Arjona-Medina et al. (2019), https://arxiv.org/abs/1806.07857, appendix A8.4.2, for the additive cell.
     Arras, Montavon, Müller and Samek (2017), https://arxiv.org/abs/1706.07206.
 
     Examples
@@ -110,6 +117,7 @@ class DeepRecurrentFactorRegressor(BaseNetworkRegressor):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **constraints(
             units=[Interval(Integral, 1, None, closed="left"), tuple, list],
+            cell=[StrOptions({"lstm", "rudder"})],
             bidirectional=["boolean"],
             dense_units=[tuple, list],
         )
@@ -120,6 +128,7 @@ class DeepRecurrentFactorRegressor(BaseNetworkRegressor):
         n_timesteps: int | None = None,
         units: int | Sequence[int] = 16,
         *,
+        cell: str = "lstm",
         bidirectional: bool = True,
         dense_units: Sequence[int] = (),
         activation: str = "tanh",
@@ -141,6 +150,7 @@ class DeepRecurrentFactorRegressor(BaseNetworkRegressor):
     ) -> None:
         self.n_timesteps = n_timesteps
         self.units = units
+        self.cell = cell
         self.bidirectional = bidirectional
         self.dense_units = dense_units
         self.activation = activation
@@ -168,6 +178,7 @@ class DeepRecurrentFactorRegressor(BaseNetworkRegressor):
             partial(
                 networks.build_recurrent,
                 units=check_layer_sizes(self, "units", units, at_least_one=True),
+                cell=self.cell,
                 bidirectional=self.bidirectional,
                 dense_units=check_layer_sizes(self, "dense_units", self.dense_units),
                 activation=self.activation,

@@ -1,276 +1,67 @@
-"""Frozen records of a network: what the relevance engine needs to know of a trained model."""
+"""A network: layers, and which output of which layer each of them reads."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 
-from skdrfm._typing import FloatArray
-from skdrfm.exceptions import NonFiniteError, UnsupportedLayerError
-from skdrfm.lrp._activations import ACTIVATIONS, GATES
+from skdrfm.exceptions import UnsupportedLayerError
+from skdrfm.lrp._activations import LINKS
+from skdrfm.lrp._dense import Dense
+from skdrfm.lrp._elementwise import Elementwise, Masking
+from skdrfm.lrp._layer import Layer, Shape, check_choice, title
+from skdrfm.lrp._recurrent import Bidirectional, Recurrent
+from skdrfm.lrp._structure import Merge
 
-MERGE_MODES = ("ave", "concat", "sum")
+Source: TypeAlias = tuple[int, int]
+"""Position of a layer (-1: the input of the network) and number of its output."""
 
-
-@dataclass(frozen=True, eq=False)
-class Dense:
-    """Affine layer with an activation, ``phi(x @ kernel + bias)``; it acts per time step.
-
-    Parameters
-    ----------
-    kernel : ndarray of shape (n_in, n_units)
-        Weights, copied as float64.
-    bias : ndarray of shape (n_units,)
-        Biases, copied as float64; zeros for a layer without.
-    activation : {"elu", "linear", "relu", "tanh"}, default="linear"
-        Activation; the elu has alpha = 1.
-    name : str, default=""
-        Name of the layer in messages.
-
-    Raises
-    ------
-    ValueError
-        If the shapes do not agree.
-    NonFiniteError
-        If a weight is NaN or infinite.
-    UnsupportedLayerError
-        If the activation has no relevance rule.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skdrfm.lrp import Dense
-    >>> Dense(np.ones((3, 2)), np.zeros(2), "relu", name="hidden").n_units
-    2
-    """
-
-    kernel: FloatArray
-    bias: FloatArray
-    activation: str = "linear"
-    name: str = ""
-
-    def __post_init__(self) -> None:
-        kernel = _store(self, "kernel", (None, None))
-        _store(self, "bias", (kernel.shape[1],))
-        _check_choice(self, "activation", ACTIVATIONS)
-
-    @property
-    def n_inputs(self) -> int:
-        """Number of units that the layer reads."""
-        return int(self.kernel.shape[0])
-
-    @property
-    def n_units(self) -> int:
-        """Number of output units."""
-        return int(self.kernel.shape[1])
-
-
-@dataclass(frozen=True, eq=False)
-class LSTM:
-    """LSTM layer with the weights as Keras stores them: gate order i, f, c, o.
-
-    ``c_t = f c_{t-1} + i phi(z_g)``, ``h_t = o phi(c_t)``, from initial states of 0.
-
-    Parameters
-    ----------
-    kernel : ndarray of shape (n_in, 4 * n_units)
-        Input weights, copied as float64.
-    recurrent_kernel : ndarray of shape (n_units, 4 * n_units)
-        Recurrent weights, copied as float64.
-    bias : ndarray of shape (4 * n_units,)
-        Biases, copied as float64; zeros for a layer without.
-    activation : {"elu", "linear", "relu", "tanh"}, default="tanh"
-        Activation of the candidate and of the cell's output.
-    recurrent_activation : {"hard_sigmoid", "sigmoid"}, default="sigmoid"
-        Activation of the three gates; the hard sigmoid is relu6(z + 3) / 6.
-    return_sequences : bool, default=False
-        Whether the output is the state after every step, in the order of reading, or the last.
-    go_backwards : bool, default=False
-        Whether the newest step is read first.
-    name : str, default=""
-        Name of the layer in messages.
-
-    Raises
-    ------
-    ValueError
-        If the shapes do not agree.
-    NonFiniteError
-        If a weight is NaN or infinite.
-    UnsupportedLayerError
-        If an activation has no relevance rule.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skdrfm.lrp import LSTM
-    >>> LSTM(np.ones((3, 8)), np.ones((2, 8)), np.zeros(8)).n_units
-    2
-    """
-
-    kernel: FloatArray
-    recurrent_kernel: FloatArray
-    bias: FloatArray
-    activation: str = "tanh"
-    recurrent_activation: str = "sigmoid"
-    return_sequences: bool = False
-    go_backwards: bool = False
-    name: str = ""
-
-    def __post_init__(self) -> None:
-        n_units = _store(self, "recurrent_kernel", (None, None)).shape[0]
-        _store(self, "recurrent_kernel", (n_units, 4 * n_units))
-        _store(self, "kernel", (None, 4 * n_units))
-        _store(self, "bias", (4 * n_units,))
-        _check_choice(self, "activation", ACTIVATIONS)
-        _check_choice(self, "recurrent_activation", GATES)
-
-    @property
-    def n_inputs(self) -> int:
-        """Number of units that the layer reads at each step."""
-        return int(self.kernel.shape[0])
-
-    @property
-    def n_units(self) -> int:
-        """Number of output units."""
-        return int(self.recurrent_kernel.shape[0])
-
-
-@dataclass(frozen=True, eq=False)
-class Bidirectional:
-    """Two LSTM layers over the same input, one in time order and one in reversed time.
-
-    Where sequences are returned, the backward output is put back into time order before the two
-    are merged; otherwise each direction gives the state after its last step, which for the
-    backward one is the oldest.
-
-    Parameters
-    ----------
-    forward : LSTM
-        The layer that reads the oldest step first.
-    backward : LSTM
-        The layer that reads the newest step first; it is stored with ``go_backwards=True``.
-    merge_mode : {"ave", "concat", "sum"}, default="concat"
-        How the two outputs become one.
-    name : str, default=""
-        Name of the layer in messages.
-
-    Raises
-    ------
-    ValueError
-        If the two layers do not fit each other.
-    UnsupportedLayerError
-        If a direction is no LSTM, or the merge mode has no relevance rule.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skdrfm.lrp import LSTM, Bidirectional
-    >>> one = LSTM(np.ones((3, 8)), np.ones((2, 8)), np.zeros(8))
-    >>> Bidirectional(one, one).n_units
-    4
-    """
-
-    forward: LSTM
-    backward: LSTM
-    merge_mode: str = "concat"
-    name: str = ""
-
-    def __post_init__(self) -> None:
-        for direction in ("forward", "backward"):
-            layer = getattr(self, direction)
-            if not isinstance(layer, LSTM):
-                raise UnsupportedLayerError(
-                    f"The {direction} layer of {_title(self)} must be an LSTM record. "
-                    f"Got {type(layer).__name__}. No other recurrent layer has a relevance rule."
-                )
-        _check_choice(self, "merge_mode", MERGE_MODES)
-        if self.forward.go_backwards:
-            raise ValueError(
-                f"The forward layer of {_title(self)} must read the oldest step first. "
-                "Got go_backwards=True. Exchange the two layers."
-            )
-        for field in ("n_inputs", "n_units", "return_sequences"):
-            ours, theirs = getattr(self.forward, field), getattr(self.backward, field)
-            if ours != theirs:
-                raise ValueError(
-                    f"The two directions of {_title(self)} must have the same {field}. "
-                    f"Got {ours} forward and {theirs} backward. Build both from the same settings."
-                )
-        object.__setattr__(self, "backward", replace(self.backward, go_backwards=True))
-
-    @property
-    def n_inputs(self) -> int:
-        """Number of units that the layer reads at each step."""
-        return self.forward.n_inputs
-
-    @property
-    def n_units(self) -> int:
-        """Number of output units, of both directions together."""
-        return self.forward.n_units * (2 if self.merge_mode == "concat" else 1)
-
-    @property
-    def return_sequences(self) -> bool:
-        """Whether the output has time steps."""
-        return self.forward.return_sequences
-
-
-@dataclass(frozen=True, eq=False)
-class Flatten:
-    """All time steps side by side, the oldest first: (n_timesteps, n_in) to n_timesteps * n_in.
-
-    Parameters
-    ----------
-    name : str, default=""
-        Name of the layer in messages.
-
-    Examples
-    --------
-    >>> from skdrfm.lrp import Flatten
-    >>> Flatten(name="flatten")
-    Flatten(name='flatten')
-    """
-
-    name: str = ""
-
-
-Layer: TypeAlias = Dense | LSTM | Bidirectional | Flatten
-SUPPORTED = tuple(kind.__name__ for kind in (Bidirectional, Dense, Flatten, LSTM))
+INPUT = -1
 
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A chain of layers from (n_timesteps, n_features) to one number.
-
-    Layers that do nothing when a network predicts, such as dropout, are left out.
+    """Layers from (n_timesteps, n_features) to one number.
 
     Parameters
     ----------
-    layers : sequence of Dense, LSTM, Bidirectional or Flatten
-        The layers, first to last; stored as a tuple.
+    layers : sequence of Layer
+        The layers, each after those that it reads; stored as a tuple. The last one is the output.
     n_timesteps : int
         Number of time steps of the input.
     n_features : int
         Number of descriptors at each step.
+    sources : sequence of sequences of int or (int, int), default=None
+        For each layer what it reads: positions of layers (-1 is the input of the network), or pairs of a position and
+        the number of an output, for layers that also return states. None: each layer reads the one before.
+    output_activation : str, default="linear"
+        Function of the output unit that is not 0 at 0, such as "sigmoid": predictions have it, explanations are of
+        its argument.
 
     Raises
     ------
     ValueError
-        If a layer does not fit the one before.
+        If a layer does not fit what it reads.
     UnsupportedLayerError
         If a layer has no relevance rule, or the network does not end in one output unit.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from skdrfm.lrp import Dense, Flatten, Network
+    >>> from skdrfm.lrp import Add, Dense, Flatten, Network
     >>> Network([Flatten(), Dense(np.ones((10, 1)), np.zeros(1))], n_timesteps=5, n_features=2)
     Network(Flatten, Dense(1); n_timesteps=5, n_features=2)
+    >>> head = Dense(np.ones((10, 1)), np.zeros(1))
+    >>> Network([Flatten(), head, head, Add()], 5, 2, sources=[(-1,), (0,), (0,), (1, 2)])
+    Network(Flatten, Dense(1), Dense(1), Add; n_timesteps=5, n_features=2)
     """
 
     layers: Sequence[Layer]
     n_timesteps: int
     n_features: int
+    sources: Sequence[Sequence[int | Source]] | None = None
+    output_activation: str = "linear"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
@@ -281,82 +72,86 @@ class Network:
                     f"'{field}' of a Network must be an integer >= 1. Got {value!r}. "
                     "Pass the shape (n_timesteps, n_features) of one sample."
                 )
-        n_steps: int | None = self.n_timesteps  # None once time is gone
-        n_units = self.n_features
+        check_choice(self, "output_activation", ("linear", *LINKS))
+        object.__setattr__(self, "sources", self._resolve_sources())
+        self._check_shapes()
+
+    def reads(self, position: int) -> tuple[Source, ...]:
+        """Tell what a layer reads."""
+        assert self.sources is not None
+        return self.sources[position]  # type: ignore[return-value]  # resolved to pairs
+
+    @property
+    def n_outputs(self) -> tuple[int, ...]:
+        """Number of outputs of each layer."""
+        n_outputs: tuple[int, ...] = self._n_outputs  # type: ignore[attr-defined]  # set with the shapes
+        return n_outputs
+
+    def _resolve_sources(self) -> tuple[tuple[Source, ...], ...]:
+        given = self.sources
+        if given is None:
+            given = [(position - 1,) for position in range(len(self.layers))]
+        if len(given) != len(self.layers):
+            raise ValueError(f"'sources' must have one entry for each of {len(self.layers)} layers. Got {len(given)}.")
+        resolved = tuple(
+            tuple((source, 0) if isinstance(source, int) else (source[0], source[1]) for source in entry)
+            for entry in given
+        )
+        for position, entry in enumerate(resolved):
+            for source, _ in entry:
+                if not INPUT <= source < position:
+                    raise ValueError(
+                        f"Layer {position} must read the input (-1) or earlier layers. Got {source}. Sort the layers."
+                    )
+        return resolved
+
+    def _check_shapes(self) -> None:
+        shapes: dict[Source, Shape] = {(INPUT, 0): (self.n_timesteps, self.n_features)}
+        padded: set[Source] = set()
+        output: Source = (INPUT, 0)
+        n_outputs = []
         for position, layer in enumerate(self.layers):
-            n_steps, n_units = _shape_after(layer, position, n_steps, n_units)
-        if n_steps is not None or n_units != 1:
-            shape = f"({n_units},)" if n_steps is None else f"({n_steps}, {n_units})"
+            if not isinstance(layer, Layer):
+                raise UnsupportedLayerError(
+                    f"Layer {position} ({type(layer).__name__}) has no relevance rule. Supported: the records of "
+                    "skdrfm.lrp. Leave out layers that do nothing in prediction."
+                )
+            reads = self.reads(position)
+            missing = [source for source in reads if source not in shapes]
+            if missing:
+                raise ValueError(f"Layer {position}, {title(layer)}, must read existing outputs. Got {missing}.")
+            try:
+                outputs = layer.output_shapes([shapes[source] for source in reads])
+            except ValueError as error:
+                raise ValueError(f"Layer {position}: {error}") from error
+            n_outputs.append(len(outputs))
+            for number, shape in enumerate(outputs):
+                shapes[position, number] = shape
+            if isinstance(layer, Merge) and padded.intersection(reads):
+                raise UnsupportedLayerError(
+                    f"Layer {position}, {title(layer)}, must not merge sequences with padding. Got the output of a "
+                    "Masking layer. Merge before Masking, or after the recurrent layers."
+                )
+            if isinstance(layer, Masking) or (padded.intersection(reads) and _keeps_padding(layer)):
+                padded.add((position, 0))
+            output = (position, 0)
+        object.__setattr__(self, "_n_outputs", tuple(n_outputs))
+        if shapes[output] != (1,):
             raise UnsupportedLayerError(
-                f"A network must end in one output unit. Got an output of shape {shape} per "
-                "sample. End with a layer that leaves time (an LSTM with "
-                "return_sequences=False, or Flatten) and a Dense layer of one unit."
+                f"A network must end in one output unit. Got an output of shape {shapes[output]} per sample. End with "
+                "a layer that leaves time (a recurrent one with return_sequences=False, or Flatten) and a Dense layer "
+                "of one unit."
             )
 
     def __repr__(self) -> str:
         parts = []
         for layer in self.layers:
-            size = "" if isinstance(layer, Flatten) else f"({layer.n_units})"
-            parts.append(type(layer).__name__ + size)
+            size = f"({layer.n_units})" if hasattr(layer, "n_units") else ""
+            parts.append(layer.kind + size)
         return f"Network({', '.join(parts)}; n_timesteps={self.n_timesteps}, n_features={self.n_features})"
 
 
-def _shape_after(layer: Layer, position: int, n_steps: int | None, n_units: int) -> tuple[int | None, int]:
-    """Time steps (None once time is gone) and units after a layer, or the error of a misfit."""
-    if not isinstance(layer, Layer):
-        raise UnsupportedLayerError(
-            f"Layer {position} ({type(layer).__name__}) has no relevance rule. "
-            f"Supported: {', '.join(SUPPORTED)}. Leave out layers that do nothing in prediction."
-        )
-    if isinstance(layer, Flatten):
-        return None, n_units * (n_steps or 1)
-    if layer.n_inputs != n_units:
-        raise ValueError(
-            f"Layer {position}, {_title(layer)}, must read as many units as it is given. It reads "
-            f"{layer.n_inputs} and gets {n_units}. Check the order of the layers."
-        )
-    if isinstance(layer, Dense):
-        return n_steps, layer.n_units
-    if n_steps is None:
-        raise ValueError(
-            f"Layer {position}, {_title(layer)}, must read a sequence. Got an output without time "
-            "steps. Set return_sequences=True in the recurrent layer below it."
-        )
-    return (n_steps if layer.return_sequences else None), layer.n_units
-
-
-def _title(layer: object) -> str:
-    kind, name = type(layer).__name__, getattr(layer, "name", "")
-    return f"{kind} {name!r}" if name else kind
-
-
-def _store(layer: object, field: str, shape: tuple[int | None, ...]) -> FloatArray:
-    """Replace a field of a frozen record by a checked, read-only copy in float64."""
-    values = np.array(getattr(layer, field), dtype=np.float64)
-    fits = len(shape) == values.ndim and all(
-        size >= 1 and size == (wanted or size) for size, wanted in zip(values.shape, shape, strict=True)
-    )
-    if not fits:
-        wanted = ", ".join("any" if size is None else str(size) for size in shape)
-        raise ValueError(
-            f"The {field} of {_title(layer)} must have shape ({wanted}{',' * (len(shape) == 1)}). "
-            f"Got {values.shape}. Pass the arrays as Keras' get_weights() orders them."
-        )
-    faults = int(values.size - np.isfinite(values).sum())
-    if faults:
-        raise NonFiniteError(
-            f"The {field} of {_title(layer)} must hold finite numbers. Got {faults} NaN or "
-            f"infinite of {values.size}. The training diverged: lower the learning rate."
-        )
-    values.setflags(write=False)
-    object.__setattr__(layer, field, values)
-    return values
-
-
-def _check_choice(layer: object, field: str, choices: Iterable[str]) -> None:
-    value = getattr(layer, field)
-    if value not in tuple(choices):
-        raise UnsupportedLayerError(
-            f"The {field} {value!r} of {_title(layer)} has no relevance rule. "
-            f"Supported: {', '.join(map(repr, choices))}."
-        )
+def _keeps_padding(layer: Layer) -> bool:
+    if isinstance(layer, Recurrent | Bidirectional):
+        return layer.return_sequences
+    return isinstance(layer, Elementwise | Dense)

@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 from skdrfm._typing import AnyArray, FloatArray, IntArray
 from skdrfm.exceptions import SplitError
 from skdrfm.explanation import Explanation
+from skdrfm.lrp import LayerCoverage
 from skdrfm.model_selection._checkpoint import Checkpoint, run_fingerprints
 from skdrfm.model_selection._walk_forward import describe_windows
 from skdrfm.panel import check_aligned, check_panel_index, dates_of
@@ -268,10 +269,11 @@ def _fit_window(
         arrays[f"{position}/predictions"] = np.asarray(fitted.predict(X_test), dtype=np.float64)
         if name in explained:
             explanation = fitted.explain(X_test)
-            for part in _EXPLANATION_ARRAYS:
-                arrays[f"{position}/explanation/{part}"] = getattr(explanation, part)
-            arrays[f"{position}/explanation/lags"] = np.array(explanation.lags)
-            arrays[f"{position}/explanation/descriptor_names"] = np.array(explanation.descriptor_names)
+            for part in (*_EXPLANATION_ARRAYS, "offsets"):
+                if getattr(explanation, part) is not None:
+                    arrays[f"{position}/explanation/{part}"] = getattr(explanation, part)
+            for part in _EXPLANATION_LABELS:
+                arrays[f"{position}/explanation/{part}"] = np.array(getattr(explanation, part))
     for array in arrays.values():
         array.setflags(write=False)
     if checkpoint is not None:
@@ -280,6 +282,7 @@ def _fit_window(
 
 
 _EXPLANATION_ARRAYS = ("loadings", "data", "predictions", "bias", "stabilizer", "state")
+_EXPLANATION_LABELS = ("lags", "descriptor_names", "method", "coverage")
 
 
 def _assemble(
@@ -292,14 +295,23 @@ def _assemble(
     explanation = None
     if f"{prefix}explanation/loadings" in parts[0]:
         prefix += "explanation/"
-        explanation = Explanation(
-            **{name: np.concatenate([part[prefix + name] for part in parts]) for name in _EXPLANATION_ARRAYS},
-            index=index[rows],
-            descriptor_names=tuple(str(name) for name in parts[0][f"{prefix}descriptor_names"]),
-            lags=tuple(int(lag) for lag in parts[0][f"{prefix}lags"]),
-        )
+        explanation = Explanation.concatenate([_explanation(part, prefix, index) for part in parts])
     return WalkForwardResult(
         predictions=pd.Series(predictions, index=index[rows], name="prediction"),
         windows=windows.assign(fit_seconds=[float(part["fit_seconds"]) for part in parts]),
         explanation=explanation,
+    )
+
+
+def _explanation(part: dict[str, AnyArray], prefix: str, index: pd.Index) -> Explanation:
+    """Rebuild the explanation of a window from its arrays."""
+    arrays: dict[str, Any] = {name: part[prefix + name] for name in _EXPLANATION_ARRAYS}
+    return Explanation(
+        **arrays,
+        offsets=part.get(f"{prefix}offsets"),
+        index=index[part["test_rows"]],
+        descriptor_names=tuple(str(name) for name in part[f"{prefix}descriptor_names"]),
+        lags=tuple(int(lag) for lag in part[f"{prefix}lags"]),
+        method=str(part[f"{prefix}method"]),
+        coverage=tuple(LayerCoverage(*map(str, row)) for row in part[f"{prefix}coverage"]),
     )

@@ -3,9 +3,11 @@
 from importlib import import_module
 from typing import Any
 
+from skdrfm.networks._models import is_keras_model, load_keras
 from skdrfm.networks._records import NetworkMeta, TrainedNetwork, TrainingOptions
 
 _LAZY = {
+    "AdditiveLSTMCell": "skdrfm.networks._additive",
     "build_dense": "skdrfm.networks._builders",
     "build_recurrent": "skdrfm.networks._builders",
     "canonize": "skdrfm.networks._canonize",
@@ -14,7 +16,7 @@ _LAZY = {
     "train": "skdrfm.networks._training",
 }
 
-__all__ = ["NetworkMeta", "TrainedNetwork", "TrainingOptions", *_LAZY]
+__all__ = ["NetworkMeta", "TrainedNetwork", "TrainingOptions", "is_keras_model", "load_keras", *_LAZY]
 
 
 def __getattr__(name: str) -> Any:

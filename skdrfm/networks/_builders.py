@@ -1,11 +1,13 @@
 """Keras models of the paper's networks: recurrent (LSTM rows of Table 3) and dense (DNN rows)."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
 
+from skdrfm.networks._additive import AdditiveLSTMCell
 from skdrfm.networks._records import NetworkMeta
 
 # An unrolled loop traces and runs faster than a while-loop for the short sequences of factor models; beyond this
@@ -22,8 +24,9 @@ def build_recurrent(
     activation: str,
     dropout: float,
     l2: float,
+    cell: str = "lstm",
 ) -> Any:
-    """Build stacked, optionally bidirectional LSTM layers with a dense head and one linear output that starts at 0.
+    """Build stacked, optionally bidirectional recurrent layers, a dense head and one linear output that starts at 0.
 
     Parameters
     ----------
@@ -41,6 +44,8 @@ def build_recurrent(
         Share of units dropped after each hidden layer while training.
     l2 : float
         Penalty on squared kernels and recurrent kernels.
+    cell : {"lstm", "rudder"}, default="lstm"
+        LSTM, or its additive form without forget and output gates.
 
     Returns
     -------
@@ -51,29 +56,21 @@ def build_recurrent(
     inputs = keras.Input((meta.n_timesteps, meta.n_features), dtype=meta.dtype, name="descriptors")
     hidden = inputs
     for depth, size in enumerate(units):
-        layer = keras.layers.LSTM(
+        one_direction = partial(
+            _recurrent_layer,
+            cell,
             size,
             activation=activation,
+            l2=l2,
             return_sequences=depth < len(units) - 1,
-            kernel_initializer=keras.initializers.GlorotUniform(next(seeds)),
-            recurrent_initializer=keras.initializers.Orthogonal(seed=next(seeds)),
-            kernel_regularizer=_penalty(l2),
-            recurrent_regularizer=_penalty(l2),
             unroll=meta.n_timesteps <= _UNROLL_UP_TO,
             dtype=meta.dtype,
-            name=f"lstm_{depth + 1}",
         )
+        layer = one_direction(seeds, name=f"{cell}_{depth + 1}")
         if bidirectional:
-            backward = {
-                **layer.get_config(),
-                "name": f"lstm_{depth + 1}_backward",
-                "go_backwards": True,
-                "kernel_initializer": keras.initializers.GlorotUniform(next(seeds)),
-                "recurrent_initializer": keras.initializers.Orthogonal(seed=next(seeds)),
-            }
             layer = keras.layers.Bidirectional(
                 layer,
-                backward_layer=keras.layers.LSTM.from_config(backward),
+                backward_layer=one_direction(seeds, name=f"{cell}_{depth + 1}_backward", go_backwards=True),
                 dtype=meta.dtype,
                 name=f"bidirectional_{depth + 1}",
             )
@@ -106,6 +103,22 @@ def build_dense(meta: NetworkMeta, *, hidden_units: Sequence[int], activation: s
     inputs = keras.Input((meta.n_timesteps, meta.n_features), dtype=meta.dtype, name="descriptors")
     flat = keras.layers.Flatten(dtype=meta.dtype, name="flatten")(inputs)
     return _head(inputs, flat, hidden_units, activation, dropout, l2, seeds, meta.dtype)
+
+
+def _recurrent_layer(
+    cell: str, size: int, seeds: Iterator[int], *, activation: str, l2: float, dtype: str, **options: Any
+) -> Any:
+    weights = {
+        "activation": activation,
+        "kernel_initializer": keras.initializers.GlorotUniform(next(seeds)),
+        "recurrent_initializer": keras.initializers.Orthogonal(seed=next(seeds)),
+        "kernel_regularizer": _penalty(l2),
+        "recurrent_regularizer": _penalty(l2),
+        "dtype": dtype,
+    }
+    if cell == "lstm":
+        return keras.layers.LSTM(size, **weights, **options)
+    return keras.layers.RNN(AdditiveLSTMCell(size, **weights), dtype=dtype, **options)
 
 
 def _head(

@@ -1,135 +1,147 @@
-"""From a Keras model to the records that skdrfm.lrp computes with."""
+"""From a Keras model to the network of records that skdrfm.lrp computes with."""
 
-from collections.abc import Callable
 from typing import Any
 
-import keras
 import numpy as np
 
-from skdrfm._typing import AnyArray
+from skdrfm import lrp
 from skdrfm.exceptions import UnsupportedLayerError
-from skdrfm.lrp import LSTM, Bidirectional, Dense, Flatten, Network
+from skdrfm.lrp._activations import ACTIVATIONS
+from skdrfm.lrp._layer import Shape
+from skdrfm.lrp._network import INPUT, Source
+from skdrfm.networks._canonize_common import Link
+from skdrfm.networks._canonize_graph import Graph, check_graph
 
-Record = Dense | LSTM | Bidirectional | Flatten
 
-
-def canonize(model: Any) -> Network:
+def canonize(model: Any, *, output: int | None = None, n_timesteps: int | None = None) -> lrp.Network:
     """Turn a Keras model into a network of NumPy records.
+
+    Every layer on a path to the output becomes a record of the same name, in the order of computation; the names of
+    layers inside inner models are joined with a slash. The weights are copied as float64.
 
     Parameters
     ----------
     model : keras.Model
-        Sequential or functional model: one input of shape (n_timesteps, n_features), layers one after the other,
-        one output unit. Supported layers: Input, LSTM, Bidirectional(LSTM), Dense, Dropout, Flatten.
+        A built Sequential or functional model, with branches, shared layers and inner models as it likes. It has one
+        input, of shape (n_timesteps, n_features), or (n_features,) for one time step, and one output.
+    output : int, default=None
+        Which unit of the output to explain; needed if there are several.
+    n_timesteps : int, default=None
+        Length of the sequences, for a model that takes any.
 
     Returns
     -------
     Network
-        The same function for NumPy.
+        The same function for NumPy. A sigmoid, softplus, exponential or hard sigmoid at the output becomes its
+        ``output_activation``.
 
     Raises
     ------
     UnsupportedLayerError
-        If a layer, an option of a layer or the shape of the graph is not supported. Nothing is ever skipped.
+        If a layer, an option of a layer, or the shape of the graph has no relevance rule. Nothing is ever skipped.
+    ValueError
+        If output or n_timesteps does not fit the model.
+
+    Examples
+    --------
+    >>> import keras
+    >>> from skdrfm.networks import canonize
+    >>> layers = [keras.layers.LSTM(4), keras.layers.Dropout(0.1), keras.layers.Dense(1)]
+    >>> canonize(keras.Sequential([keras.Input((5, 3)), *layers]))
+    Network(LSTM(4), Dropout, Dense(1); n_timesteps=5, n_features=3)
     """
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
+    check_graph(model)
+    if len(model.inputs) != 1:
         raise UnsupportedLayerError(
-            f"The model must have one input and one output. Got {len(model.inputs)} inputs and "
-            f"{len(model.outputs)} outputs. Use a model with one of each."
+            f"The model must have one input. Got {len(model.inputs)}: {', '.join(t.name for t in model.inputs)}. "
+            "Concatenate them to one array, and cut it inside the model: x[:, :, :k] and x[:, :, k:]."
         )
-    shape = model.inputs[0].shape
-    if len(shape) != 3 or None in shape[1:]:
+    if len(model.outputs) != 1:
         raise UnsupportedLayerError(
-            f"The input of the model must have the shape (None, n_timesteps, n_features). Got {tuple(shape)}. "
-            "Start the model with keras.Input((n_timesteps, n_features))."
+            f"The model must have one output. Got {len(model.outputs)}. "
+            "Choose one: keras.Model(model.inputs, model.outputs[0])."
         )
-    records: list[Record] = []
-    for layer in _chain(model):
-        convert = _CONVERTERS.get(type(layer))
-        if convert is None:
-            raise UnsupportedLayerError(
-                f"Layer {layer.name!r} ({type(layer).__name__}) has no relevance rule. "
-                f"Supported: {', '.join(sorted(kind.__name__ for kind in _CONVERTERS))}. "
-                "Replace the layer, or explain the model with another method."
-            )
-        record = convert(layer)
-        if record is not None:
-            records.append(record)
-    return Network(tuple(records), n_timesteps=int(shape[1]), n_features=int(shape[2]))
-
-
-def _chain(model: Any) -> list[Any]:
-    """Layers from input to output; raises if they are not one chain that uses each layer once."""
-    layers = []
-    tensor = model.outputs[0]
-    while True:
-        layer, node_index, _ = tensor._keras_history
-        layers.append(layer)
-        parents = layer._inbound_nodes[node_index].input_tensors
-        if not parents:
-            break
-        if len(parents) > 1:
-            raise UnsupportedLayerError(
-                f"Layer {layer.name!r} ({type(layer).__name__}) must have one input. Got {len(parents)}. "
-                "Use a model whose layers follow one another."
-            )
-        tensor = parents[0]
-    return layers[::-1]
-
-
-def _activation(layer: Any, attribute: str = "activation") -> str:
-    return str(keras.activations.serialize(getattr(layer, attribute)))
-
-
-def _bias(layer: Any, cell: Any, n: int) -> AnyArray:
-    return np.asarray(cell.bias) if layer.use_bias else np.zeros(n)
-
-
-def _dense(layer: Any) -> Dense:
-    kernel = np.asarray(layer.kernel)
-    return Dense(kernel, _bias(layer, layer, kernel.shape[1]), _activation(layer), name=layer.name)
-
-
-def _lstm(layer: Any) -> LSTM:
-    for option in ("stateful", "return_state"):
-        if getattr(layer, option):
-            raise UnsupportedLayerError(
-                f"Layer {layer.name!r} (LSTM) must have {option}=False. Got {option}=True. Build it without."
-            )
-    kernel = np.asarray(layer.cell.kernel)
-    return LSTM(
-        kernel,
-        np.asarray(layer.cell.recurrent_kernel),
-        _bias(layer, layer.cell, kernel.shape[1]),
-        activation=_activation(layer),
-        recurrent_activation=_activation(layer, "recurrent_activation"),
-        return_sequences=layer.return_sequences,
-        go_backwards=layer.go_backwards,
-        name=layer.name,
+    steps, n_features, is_flat = _input_shape(model.inputs[0], n_timesteps)
+    graph = Graph(steps, n_features)
+    source: Source = (INPUT, 0)
+    if is_flat:
+        source = (graph.add(lrp.Reshape((n_features,), name=model.inputs[0].name), [source]), 0)
+    (result,) = graph.follow(model.inputs, model.outputs, [source])
+    output_activation = "linear"
+    if result[0] != INPUT and isinstance(link := graph.records[result[0]], Link):
+        output_activation = link.activation
+        # Nothing reads the output, which was added last.
+        graph.records.pop()
+        (result,) = graph.reads.pop()
+    _check_links(graph)
+    result = _choose_unit(graph, result, output)
+    return lrp.Network(
+        graph.records,  # type: ignore[arg-type]  # no links are left
+        n_timesteps=steps,
+        n_features=n_features,
+        sources=graph.reads,
+        output_activation=output_activation,
     )
 
 
-def _bidirectional(layer: Any) -> Bidirectional:
-    halves = []
-    for half in (layer.forward_layer, layer.backward_layer):
-        if type(half) is not keras.layers.LSTM:
+def _input_shape(tensor: Any, n_timesteps: int | None) -> tuple[int, int, bool]:
+    """Return n_timesteps, n_features, and whether the model itself has no time steps."""
+    shape = tuple(tensor.shape)
+    if len(shape) not in (2, 3) or shape[-1] is None or "float" not in str(tensor.dtype):
+        raise UnsupportedLayerError(
+            "The input of the model must be floats of shape (None, n_timesteps, n_features) or (None, n_features). "
+            f"Got {tensor.dtype} of shape {shape}. Start the model with keras.Input((n_timesteps, n_features))."
+        )
+    if n_timesteps is not None and not (_is_whole(n_timesteps) and n_timesteps >= 1):
+        raise ValueError(
+            f"'n_timesteps' must be an int in the range [1, inf). Got {n_timesteps!r}. It is the length of a sequence."
+        )
+    fixed = 1 if len(shape) == 2 else shape[1]
+    if fixed is None and n_timesteps is None:
+        raise UnsupportedLayerError(
+            f"The number of time steps must be known. Got a model that takes any: {shape}. Pass n_timesteps=..., the "
+            "length of the sequences to explain."
+        )
+    if None not in (fixed, n_timesteps) and fixed != n_timesteps:
+        raise ValueError(
+            f"'n_timesteps' must be {fixed}, as the model has it. Got {n_timesteps}. It is for models that take "
+            "sequences of any length: leave it out."
+        )
+    steps = fixed or n_timesteps
+    assert steps is not None
+    return int(steps), int(shape[-1]), len(shape) == 2
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _check_links(graph: Graph) -> None:
+    for record in graph.records:
+        if isinstance(record, Link):
             raise UnsupportedLayerError(
-                f"Layer {layer.name!r} (Bidirectional) must hold LSTM layers. Got {type(half).__name__}. "
-                "Use keras.layers.LSTM inside."
+                f"The activation {record.activation!r} of layer {record.name!r} ({record.kind}) has no relevance rule "
+                "inside a network, only at its output: it is not 0 at 0. "
+                f"Supported: {', '.join(map(repr, ACTIVATIONS))}. Train the model with one of them."
             )
-        halves.append(_lstm(half))
-    return Bidirectional(halves[0], halves[1], merge_mode=str(layer.merge_mode), name=layer.name)
 
 
-def _nothing(layer: Any) -> None:
-    """Layers that change nothing when predicting."""
-
-
-_CONVERTERS: dict[type, Callable[[Any], Record | None]] = {
-    keras.layers.InputLayer: _nothing,
-    keras.layers.Dropout: _nothing,
-    keras.layers.Flatten: lambda layer: Flatten(name=layer.name),
-    keras.layers.Dense: _dense,
-    keras.layers.LSTM: _lstm,
-    keras.layers.Bidirectional: _bidirectional,
-}
+def _choose_unit(graph: Graph, result: Source, output: int | None) -> Source:
+    """Let the network end in the chosen unit of its output."""
+    shape: Shape = graph.shapes[result]
+    n_units = shape[-1] if len(shape) == 1 else 1  # a network refuses outputs with time steps
+    if output is None and n_units > 1:
+        raise UnsupportedLayerError(
+            f"The output of the model must have one unit. Got {n_units}. "
+            f"Say which one to explain: pass output=0..{n_units - 1}."
+        )
+    if output is not None and not (_is_whole(output) and 0 <= output < n_units):
+        raise ValueError(
+            f"'output' must be an int in the range [0, {n_units - 1}], a unit of the model's output. Got {output!r}."
+        )
+    if n_units > 1:
+        assert output is not None
+        return graph.add(lrp.Take((slice(int(output), int(output) + 1),), name="output"), [result]), 0
+    if graph.records and result != (len(graph.records) - 1, 0):  # such as a final state
+        return graph.add(lrp.Take((slice(None),), name="output"), [result]), 0
+    return result

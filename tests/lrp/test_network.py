@@ -45,7 +45,7 @@ class TestReferenceValues:
         assert Bidirectional(one, one, "sum").n_units == Bidirectional(one, one, "ave").n_units == 2
 
     def test_rules_are_named(self):
-        assert RULES == ("lrp-all",)
+        assert RULES == ("lrp-all", "lrp-half", "lrp-prop", "lrp-abs", "arras-decay", "rudder")
 
 
 class TestProperties:

@@ -1,0 +1,78 @@
+"""What the displays of explanations share: the checks of what they draw, axes, dates and labels."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skdrfm._typing import BoolArray
+from skdrfm.exceptions import NonFiniteError, PanelError
+from skdrfm.explanation import Explanation
+from skdrfm.panel._plot import label_dates
+from skdrfm.utils.validation import check_finite
+
+
+def new_axes(height: float = 4.5) -> Any:
+    """Axes of a new figure of pyplot, which is imported only here."""
+    import matplotlib.pyplot as plt
+
+    _, ax = plt.subplots(figsize=(8, height), layout="constrained")
+    return ax
+
+
+def check_rows(explanation: Explanation) -> None:
+    """Refuse an explanation without rows, or with numbers that cannot be averaged."""
+    if not explanation.values.size:
+        raise PanelError(
+            f"The explanation must have at least one row and one descriptor. Got {explanation!r}. Explain some rows "
+            "first."
+        )
+    faults: BoolArray = ~np.isfinite(explanation.values)
+    if faults.any():
+        names = [explanation.descriptor_names[j] for j in np.unique(np.nonzero(faults)[2])]
+        n_rows = len(np.unique(np.nonzero(faults)[0]))
+        raise NonFiniteError(
+            f"The relevances of the explanation must be finite. Got {int(faults.sum())} NaN or infinite values in "
+            f"{n_rows} rows (descriptors: {', '.join(names)}). Explain rows without missing values."
+        )
+    check_finite(explanation.predictions, what="The predictions of the explanation")
+    check_finite(explanation.intercept, what="The intercept of the explanation")
+
+
+def check_dates(explanation: Explanation) -> pd.Index:
+    """Dates of the rows of an explanation; refuse one without."""
+    if explanation.index is None or "date" not in explanation.index.names:
+        raise PanelError(
+            "The explanation must be indexed by (date, asset). Got rows without dates. Explain a DataFrame with "
+            "this index, or pass the numbers by date to the constructor of the display."
+        )
+    dates = explanation.index.get_level_values("date")
+    missing = int(np.sum(dates.isna()))
+    if missing:
+        raise PanelError(
+            f"The explanation must have the date of every row. Got {missing} rows without one ({len(dates)} rows in "
+            "all). Leave them out: explanation[explanation.index.get_level_values('date').notna()]."
+        )
+    return dates
+
+
+def label_lone_date(ax: Any, positions: Any, dates: pd.Index) -> None:
+    """Label a few dates, or the only one, for which matplotlib would make up hours around it."""
+    if len(dates) > 1:
+        label_dates(ax, positions)
+    else:
+        ax.set_xticks(positions, [short_date(dates[0])])
+
+
+def short_date(date: Any) -> str:
+    """Date without its time of day, if that is midnight."""
+    if isinstance(date, pd.Timestamp) and date == date.normalize():
+        return date.date().isoformat()
+    return str(date)
+
+
+def signed_percents(values: Any) -> list[str]:
+    """Decimals as percents with a sign, all with as many digits as the largest needs to show two."""
+    largest = 100 * float(np.abs(np.asarray(values)).max())
+    digits = 2 if largest == 0 else max(2, 1 - int(np.floor(np.log10(largest))))
+    return [f"{100 * value:+z.{min(digits, 12)}f} %".replace("-", "−") for value in values]
