@@ -12,12 +12,15 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
 import skdrfm
+from skdrfm import networks
+from skdrfm.explanation import network_explanation
 
 N_TIMESTEPS, N_FEATURES, UNITS = 5, 16, 16
 BARS = {"LRP, float32": 0.7, "LRP, float64": 1.6}
@@ -90,28 +93,22 @@ def shap_seconds(model, X: np.ndarray, rounds: int) -> dict[str, float]:
     }
 
 
-def peak_beyond(n_samples: int, connection) -> None:
-    """In a process of its own: peak memory while explaining, beyond input and output."""
-    rng = np.random.default_rng(0)
-    network = skdrfm.networks.canonize(build_model())
-    X = rng.standard_normal((n_samples, N_TIMESTEPS, N_FEATURES))
-    skdrfm.explanation.network_explanation(network, X[:1000])
+def peak_beyond(n_samples: int) -> float:
+    """Peak memory in MiB while explaining, beyond input and output; for a process of its own."""
+    network = networks.canonize(build_model())
+    X = np.random.default_rng(0).standard_normal((n_samples, N_TIMESTEPS, N_FEATURES))
     X.setflags(write=False)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    explanation = skdrfm.explanation.network_explanation(network, X)
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    network_explanation(network, X[:1000])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    explanation = network_explanation(network, X)
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     output = explanation.loadings.nbytes + 4 * explanation.predictions.nbytes
-    connection.send(after - before - output)
+    return (after - before) / 2**10 - output / 2**20
 
 
-def memory(n_samples: int) -> float:
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=peak_beyond, args=(n_samples, theirs))
-    process.start()
-    beyond = ours.recv()
-    process.join()
-    return beyond / 2**20
+def in_own_process(n_samples: int) -> float:
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(peak_beyond, n_samples).result()
 
 
 def main() -> None:
@@ -147,7 +144,7 @@ def main() -> None:
         print(f"{name:34s}{1000 * value:9.2f} ms{value / per_row:14,.0f} x")
     print("\nPeak memory beyond input and output:")
     for n_samples in (100_000, 1_000_000):
-        print(f"{n_samples:>12,} rows x {N_TIMESTEPS * N_FEATURES} {memory(n_samples):10.0f} MiB")
+        print(f"{n_samples:>12,} rows x {N_TIMESTEPS * N_FEATURES} {in_own_process(n_samples):10.0f} MiB")
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def elu(alpha: float, scale: float = 1.0) -> Phi:
 
 
 def celu(alpha: float) -> Phi:
-    """z above 0 and ``alpha * (exp(z / alpha) - 1)`` below."""
+    """Value z above 0 and ``alpha * (exp(z / alpha) - 1)`` below."""
 
     def function(z: FloatArray, out: FloatArray) -> None:
         np.minimum(z, 0, out=out)

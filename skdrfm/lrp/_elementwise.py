@@ -274,7 +274,10 @@ class Masking(Elementwise):
     def forward(self, inputs: Sequence[Signal], *, keep_gates: bool) -> tuple[tuple[Signal, ...], FloatArray]:
         """Mark the padding, and set it to 0."""
         ((x, _),) = inputs
-        mask = (x != x.dtype.type(self.mask_value)).any(axis=-2)
+        # Keras compares in float32, which rounds values such as 0.1, whatever the type of the samples.
+        value = np.float32(self.mask_value)
+        differs = x != self.mask_value if float(value) == self.mask_value else x.astype(np.float32) != value
+        mask = differs.any(axis=-2)
         live = mask[..., np.newaxis, :].astype(x.dtype)
         return (Signal(x * live, mask),), live
 

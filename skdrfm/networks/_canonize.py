@@ -59,7 +59,7 @@ def canonize(model: Any, *, output: int | None = None, n_timesteps: int | None =
     if len(model.outputs) != 1:
         raise UnsupportedLayerError(
             f"The model must have one output. Got {len(model.outputs)}. "
-            "Choose one: keras.Model(model.inputs, model.outputs[0])."
+            "Choose one: keras.Model(model.input, model.outputs[0])."
         )
     steps, n_features, is_flat = _input_shape(model.inputs[0], n_timesteps)
     graph = Graph(steps, n_features)

@@ -13,6 +13,7 @@ from skdrfm.lrp._elementwise import Elementwise
 from skdrfm.lrp._layer import Shape
 from skdrfm.lrp._network import INPUT, Source
 from skdrfm.lrp._recurrent import Recurrent
+from skdrfm.lrp._structure import Merge
 from skdrfm.networks._canonize_common import Link, Record, refuse
 from skdrfm.networks._canonize_layers import convert_layer, convert_operation, find_converter
 
@@ -59,6 +60,11 @@ class Graph:
                 outputs = record.output_shapes(shapes)
             except ValueError as error:
                 raise UnsupportedLayerError(str(error)) from error
+        if isinstance(record, Merge) and any(source in self._padding for source in reads):
+            raise UnsupportedLayerError(
+                f"Layer {record.name!r} ({record.kind}) must not merge sequences with padding. Got the output of a "
+                "Masking layer. Merge before Masking, or after the recurrent layers."
+            )
         self.records.append(record)
         self.reads.append(tuple(reads))
         position = len(self.records) - 1
@@ -130,9 +136,11 @@ class Graph:
     def _check_mask(self, call: _Call, name: str, reads: Sequence[Source], known: Mapping[int, Source]) -> None:
         """Refuse padding that Keras treats in another way than the records do."""
         layer, mask = call.operation, call.arguments.get("mask")
+        masks = mask if isinstance(mask, list | tuple) else [mask]
+        for one, source in zip(masks, reads, strict=False):
+            if one is not None and not _is_mask(one, self._padding.get(source), known):
+                refuse(layer, name, "have the mask of its input", "a mask of its own", "Use a Masking layer.")
         padding = self._padding.get(reads[0])
-        if mask is not None and not _is_mask(mask, padding, known):
-            refuse(layer, name, "have the mask of its input", "a mask of its own", "Use a Masking layer.")
         if padding is None:
             return
         if len(reads) > 1 and mask is None and call.arguments.get("initial_state") is not None:

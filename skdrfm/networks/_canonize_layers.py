@@ -274,11 +274,11 @@ def _key(operation: Any, name: str, key: Any, n_axes: int) -> tuple[int | slice,
     dots = [position for position, part in enumerate(parts) if part is Ellipsis]
     if dots:
         parts[dots[0] : dots[0] + 1] = [slice(None)] * (n_axes + 2 - len(parts))
-    if not all(isinstance(part, int | np.integer | slice) for part in parts):
+    if not all(isinstance(part, int | slice) for part in parts):
         refuse(operation, name, "have a key of whole numbers and slices", f"{key}", "Use Reshape for new axes.")
     if not isinstance(parts[0], slice) or parts[0] != slice(None):
         refuse(operation, name, "keep all samples", f"the key {key}", "Start the key with a colon: x[:, -1].")
-    return tuple(part if isinstance(part, slice) else int(part) for part in parts[1:]) or (slice(None),)
+    return tuple(parts[1:]) or (slice(None),)
 
 
 _SUMS: dict[type, tuple[float, float]] = {operations.Add: (1.0, 1.0), operations.Subtract: (1.0, -1.0)}

@@ -78,7 +78,9 @@ def load_keras(path: str | os.PathLike[str]) -> Any:
     try:
         return keras.saving.load_model(file, compile=False)
     except (TypeError, ValueError) as error:
+        # Keras puts the configuration of the whole model around the cause.
+        cause = str(error).split("Exception encountered: ")[-1].split(" Full object config")[0]
         raise UnsupportedLayerError(
-            f"The Keras model {str(file)!r} must be made of what Keras knows. Got: {error} "
+            f"The Keras model {str(file)!r} must be made of what Keras knows. Got: {cause} "
             "Load it with keras.saving.load_model and your own classes, and pass the model itself."
         ) from error

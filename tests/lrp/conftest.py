@@ -376,7 +376,9 @@ class Oracle:
         if self.rule.name in ("arras-decay", "rudder") and layer.kind == "LSTM":
             entering, waiting = [], [0.0] * n
             for t in range(len(steps) - 1, -1, -1):
-                waiting = [waiting[k] + R_out[t][k] + (R_states[0][k] if t == len(steps) - 1 else 0.0) for k in range(n)]
+                waiting = [
+                    waiting[k] + R_out[t][k] + (R_states[0][k] if t == len(steps) - 1 else 0.0) for k in range(n)
+                ]
                 if steps[t] is not None:
                     entering.insert(0, waiting)
                     waiting = [0.0] * n
@@ -493,7 +495,7 @@ class Oracle:
         return [R[0]]
 
     def _back_linear(self, x, matrix, shift, R):
-        """Messages of sums without a stabilizer, whose biases a bias factor of 1 hands to the unit of the same place."""
+        """Messages of sums without a stabilizer; a bias factor of 1 hands a bias to the unit of the same place."""
         R_x = [0.0] * len(x)
         for j in range(len(shift)):
             parts = [x[i] * matrix[i, j] for i in range(len(x))]
@@ -515,12 +517,16 @@ class Oracle:
     def back_scale(self, layer, inputs, outputs, trace, R):
         x = inputs[0].array
         rows = zip(np.atleast_2d(x), np.atleast_2d(R[0]), strict=True)
-        return [np.array([self._back_linear(a, np.diag(layer.scale), layer.shift, r) for a, r in rows]).reshape(x.shape)]
+        return [
+            np.array([self._back_linear(a, np.diag(layer.scale), layer.shift, r) for a, r in rows]).reshape(x.shape)
+        ]
 
     def run_layernormalization(self, layer, inputs):
         ((x, mask),) = inputs
         std = np.sqrt(((x - x.mean(-1, keepdims=True)) ** 2).mean(-1, keepdims=True) + layer.epsilon)
-        return [Value((x - x.mean(-1, keepdims=True)) / std * layer.scale + layer.shift, mask)], np.atleast_1d(std.squeeze())
+        return [Value((x - x.mean(-1, keepdims=True)) / std * layer.scale + layer.shift, mask)], np.atleast_1d(
+            std.squeeze()
+        )
 
     def back_layernormalization(self, layer, inputs, outputs, std, R):
         x, n = inputs[0].array, len(layer.scale)
@@ -794,8 +800,17 @@ class Maker:
         layers = [self.lstm(2, 2), self.lstm(2, 3), self.dense(2, 1)]
         return layers, 3, 2, [(-1,), (-1,), (0,)]
 
-    graphs = tuple(
-        "branches shared states gru_states two_way_states residual longer reshaped skip unread".split()
+    graphs = (
+        "branches",
+        "shared",
+        "states",
+        "gru_states",
+        "two_way_states",
+        "residual",
+        "longer",
+        "reshaped",
+        "skip",
+        "unread",
     )
 
     def samples(self, n, network, zeros=0.0, kind="normal"):

@@ -82,7 +82,9 @@ class TestProperties:
         network, step = of_one_number(Activation(name, parameter)), 1e-6
         found = propagate(network, at(POINTS), rule=Rule("gradient")).loadings.ravel()
         slope = (predict(network, at(POINTS + step)) - predict(network, at(POINTS - step))) / (2 * step)
-        apart = ~np.isclose(np.abs(POINTS), 1.0) if name == "hard_tanh" else np.full(len(POINTS), True)  # not at its kinks
+        apart = (
+            ~np.isclose(np.abs(POINTS), 1.0) if name == "hard_tanh" else np.full(len(POINTS), True)
+        )  # not at its kinks
         np.testing.assert_allclose(found[apart], slope[apart], atol=1e-8)
 
     @pytest.mark.parametrize("name", sorted(GATES))

@@ -36,12 +36,13 @@ class TestReferenceValues:
         layer, head = network.layers
         found = propagate(network, X, rule=rule, epsilon=epsilon)
         expected = np.array([contributions(layer, head, x) for x in X])
-        np.testing.assert_allclose((X * found.loadings).sum(axis=2), expected, rtol=1e-6 if epsilon else 1e-12, atol=1e-14)
+        np.testing.assert_allclose(
+            (X * found.loadings).sum(axis=2), expected, rtol=1e-6 if epsilon else 1e-12, atol=1e-14
+        )
         np.testing.assert_allclose(found.predictions, expected.sum(axis=1) + head.bias, rtol=1e-12)
 
     def test_only_the_cell_input_and_the_head_have_a_stabilizer(self, network, X):
         # The memory adds up without one: a step loses the same share of its contribution whatever follows it.
-        layer, head = network.layers
         longer = Network(network.layers, 6, 3)
         step = Rule("rudder", epsilon=0.01, epsilon_mode="absolute")
         followed = np.concatenate([X, np.zeros((4, 1, 3))], axis=1)  # an input of 0 adds nothing

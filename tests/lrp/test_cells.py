@@ -114,8 +114,6 @@ class TestReferenceValues:
                 np.testing.assert_allclose(loadings, slopes(network, X), rtol=1e-4, atol=1e-8)
 
 
-
-
 def slopes(network, X, step=1e-5):
     """Central differences of the predictions."""
     found = np.empty_like(X)

@@ -67,7 +67,9 @@ class TestReferenceValues:
         std = np.sqrt(X.var(axis=-1, keepdims=True) + layer.epsilon)
 
         def held(x):
-            return (((x - x.mean(-1, keepdims=True)) / std * layer.scale + layer.shift).reshape(1, -1) @ head.kernel).item()
+            return (
+                ((x - x.mean(-1, keepdims=True)) / std * layer.scale + layer.shift).reshape(1, -1) @ head.kernel
+            ).item()
 
         found = propagate(network, X, epsilon=0)
         assert found.predictions.item() == pytest.approx(held(X) + head.bias.item(), rel=1e-14)
@@ -162,7 +164,10 @@ class TestValidation:
     @pytest.mark.parametrize(
         ("build", "message"),
         [
-            (lambda: Activation("softmax"), "activation 'softmax' of Activation has no relevance rule. Supported: 'celu'"),
+            (
+                lambda: Activation("softmax"),
+                "activation 'softmax' of Activation has no relevance rule. Supported: 'celu'",
+            ),
             (lambda: Activation("tanh", 0.5), "activation 'tanh'.*Supported: 'celu', 'elu', 'leaky_relu', 'relu6'"),
         ],
     )

@@ -11,7 +11,18 @@ QUICK = settings(max_examples=25, deadline=None, derandomize=True)
 SEEDS = st.integers(0, 2**32 - 1)
 EPSILONS = st.sampled_from([(0.0, "relative"), (1e-3, "relative"), (1e-2, "absolute")])
 PRODUCT_RULES = [rule for rule in RULES if rule not in ("arras-decay", "rudder")]
-GRAPHS = "branches shared states gru_states two_way_states residual longer reshaped skip unread".split()
+GRAPHS = [
+    "branches",
+    "shared",
+    "states",
+    "gru_states",
+    "two_way_states",
+    "residual",
+    "longer",
+    "reshaped",
+    "skip",
+    "unread",
+]
 OF_LSTM = ["shared", "states", "two_way_states", "unread"]
 WITHOUT_SUMS = [name for name in GRAPHS if name not in ("residual", "skip")]
 
@@ -111,7 +122,9 @@ class TestProperties:
         lstm, still = maker.lstm(2, 2, return_state=True), maker.dense(4, 1)
         kernel = still.kernel.copy()
         kernel[:2] = 0
-        plain = Network([lstm, maker.lstm(2, 2), Concatenate(), Dense(kernel, still.bias)], 3, 2, [(-1,), (-1,), (0, 1), (2,)])
+        plain = Network(
+            [lstm, maker.lstm(2, 2), Concatenate(), Dense(kernel, still.bias)], 3, 2, [(-1,), (-1,), (0, 1), (2,)]
+        )
         X = maker.samples(3, plain)
         alone = Network([plain.layers[1], Dense(kernel[2:], still.bias)], 3, 2)
         np.testing.assert_allclose(propagate(plain, X).loadings, propagate(alone, X).loadings, rtol=1e-12, atol=1e-15)

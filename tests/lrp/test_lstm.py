@@ -223,8 +223,14 @@ class TestValidation:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ({"activation": "softplus"}, "activation 'softplus' of LSTM 'cell' has no relevance rule. Supported: 'celu'"),
-            ({"recurrent_activation": "softmax"}, "recurrent_activation 'softmax' of LSTM 'cell' has no relevance rule"),
+            (
+                {"activation": "softplus"},
+                "activation 'softplus' of LSTM 'cell' has no relevance rule. Supported: 'celu'",
+            ),
+            (
+                {"recurrent_activation": "softmax"},
+                "recurrent_activation 'softmax' of LSTM 'cell' has no relevance rule",
+            ),
         ],
     )
     def test_activations_without_a_rule_are_refused(self, options, message):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skdrfm.exceptions import NonFiniteError, UnsupportedLayerError
-from skdrfm.lrp import LSTM, RULES, Bidirectional, Dense, Flatten, Network, predict
+from skdrfm.lrp import GRU, LSTM, Activation, Add, Bidirectional, Concatenate, Dense, Flatten, Masking, Network, predict
 
 
 def dense(n_in, n_units, activation="linear", name=""):
@@ -44,8 +44,16 @@ class TestReferenceValues:
         assert Bidirectional(one, one).n_units == 4
         assert Bidirectional(one, one, "sum").n_units == Bidirectional(one, one, "ave").n_units == 2
 
-    def test_rules_are_named(self):
-        assert RULES == ("lrp-all", "lrp-half", "lrp-prop", "lrp-abs", "arras-decay", "rudder")
+    def test_sources_are_positions_or_pairs_of_a_position_and_an_output(self):
+        layers = [lstm(3, 2, return_state=True), lstm(3, 2), dense(2, 1)]
+        network = Network(layers, 4, 3, sources=[(-1,), (-1, (0, 1), [0, 2]), (1,)])
+        assert network.sources == (((-1, 0),), ((-1, 0), (0, 1), (0, 2)), ((1, 0),))
+        assert network.reads(1) == network.sources[1]
+        assert network.n_outputs == (3, 1, 1)
+
+    def test_a_chain_reads_the_layer_before(self):
+        network = Network([Flatten(), dense(6, 2), dense(2, 1)], 2, 3)
+        assert network.sources == (((-1, 0),), ((0, 0),), ((1, 0),))
 
 
 class TestProperties:
@@ -126,11 +134,11 @@ class TestValidation:
             ),
             (
                 lambda: Network([Flatten(), dense(5, 1, name="head")], 2, 3),
-                "Layer 1, Dense 'head', must read as many units as it is given. It reads 5 and gets 6",
+                "Layer 1: Dense 'head' must read as many units as it is given. It reads 5 and gets an input",
             ),
             (
                 lambda: Network([lstm(3, 2), lstm(2, 1)], 2, 3),
-                "Layer 1, LSTM, must read a sequence.*return_sequences=True",
+                "Layer 1: LSTM must read a sequence.*return_sequences=True",
             ),
         ],
     )
@@ -143,15 +151,15 @@ class TestValidation:
         [
             (
                 lambda: dense(3, 1, "sigmoid", name="head"),
-                "activation 'sigmoid' of Dense 'head' has no relevance rule. Supported: 'elu', 'linear'",
+                "activation 'sigmoid' of Dense 'head' has no relevance rule. Supported: 'celu', 'elu'",
             ),
             (
                 lambda: lstm(3, 1, activation="softplus"),
                 "activation 'softplus' of LSTM has no relevance rule",
             ),
             (
-                lambda: lstm(3, 1, recurrent_activation="tanh"),
-                "recurrent_activation 'tanh' of LSTM.*Supported: 'hard_sigmoid', 'sigmoid'",
+                lambda: lstm(3, 1, recurrent_activation="softmax"),
+                "recurrent_activation 'softmax' of LSTM.*Supported: .*'sigmoid', 'softplus'",
             ),
             (
                 lambda: Bidirectional(lstm(3, 1), lstm(3, 1), "mul"),
@@ -159,11 +167,11 @@ class TestValidation:
             ),
             (
                 lambda: Bidirectional(lstm(3, 1), dense(3, 1)),
-                "backward layer of Bidirectional must be an LSTM record. Got Dense",
+                "backward layer of Bidirectional must be a recurrent record. Got Dense",
             ),
             (
                 lambda: Network([object()], 2, 3),
-                r"Layer 0 \(object\) has no relevance rule. Supported: Bidirectional, Dense, Flatten",
+                r"Layer 0 \(object\) has no relevance rule. Supported: the records of skdrfm.lrp",
             ),
             (
                 lambda: Network([dense(3, 1)], 2, 3),
@@ -177,14 +185,68 @@ class TestValidation:
                 lambda: Network([], 2, 3),
                 r"must end in one output unit. Got an output of shape \(2, 3\) per sample",
             ),
+            (
+                lambda: Network([Flatten(), dense(6, 1)], 2, 3, output_activation="softmax"),
+                "output_activation 'softmax' of Network has no relevance rule. Supported: 'linear', 'exponential'",
+            ),
         ],
     )
     def test_layers_without_a_rule_are_refused(self, build, message):
         with pytest.raises(UnsupportedLayerError, match=message):
             build()
 
+    @pytest.mark.parametrize(
+        ("layers", "sources", "message"),
+        [
+            ([Flatten(), dense(6, 1)], [(-1,)], "'sources' must have one entry for each of 2 layers. Got 1"),
+            (
+                [Flatten(), dense(6, 1)],
+                [(-1,), (1,)],
+                r"Layer 1 must read the input \(-1\) or earlier layers. Got 1. Sort",
+            ),
+            ([Flatten(), dense(6, 1)], [(-1,), (-2,)], "must read the input.*Got -2"),
+            (
+                [lstm(3, 2, name="encoder"), lstm(3, 2, name="decoder")],
+                [(-1,), (-1, (0, 1), (0, 2))],
+                r"Layer 1, LSTM 'decoder', must read existing outputs. Got \[\(0, 1\), \(0, 2\)\]",
+            ),
+        ],
+    )
+    def test_sources_that_do_not_exist_are_refused(self, layers, sources, message):
+        with pytest.raises(ValueError, match=message):
+            Network(layers, 2, 3, sources)
+
+    @pytest.mark.parametrize("merge", [Add(name="join"), Concatenate(name="join")])
+    @pytest.mark.parametrize(
+        "between",
+        [
+            [],
+            [dense(2, 2)],
+            [Activation("tanh"), dense(2, 2)],
+            [lstm(2, 2, return_sequences=True)],
+            [Bidirectional(*[lstm(2, 2, return_sequences=True)] * 2, "sum")],
+        ],
+    )
+    def test_sequences_with_padding_are_not_merged(self, merge, between):
+        layers = [Masking(), *between, merge]
+        sources = [(position - 1,) for position in range(len(layers) - 1)] + [(-1, len(layers) - 2)]
+        with pytest.raises(UnsupportedLayerError, match=f"{merge.kind} 'join', must not merge sequences with padding"):
+            Network(layers, 3, 2, sources)
+
+    @pytest.mark.parametrize("bridge", [lstm(2, 2), Flatten()])
+    def test_padding_may_be_merged_once_time_is_gone(self, bridge):
+        size = 2 if isinstance(bridge, LSTM) else 6
+        layers = [Masking(), bridge, Concatenate(), dense(2 * size, 1)]
+        assert Network(layers, 3, 2, [(-1,), (0,), (1, 1), (2,)]).n_outputs == (1, 1, 1, 1)
+
     def test_weights_that_diverged_are_refused_and_counted(self):
         kernel = np.ones((3, 1))
         kernel[1:] = np.nan
         with pytest.raises(NonFiniteError, match=r"kernel of Dense 'head'.*Got 2 NaN or infinite of 3"):
             Dense(kernel, np.zeros(1), name="head")
+        recurrent = np.zeros((2, 6))
+        recurrent[0, 0] = np.inf
+        with pytest.raises(
+            NonFiniteError, match="recurrent_kernel of GRU must hold finite numbers. Got 1 NaN or infinite"
+        ):
+            GRU(np.zeros((1, 6)), recurrent, np.zeros((2, 6)))

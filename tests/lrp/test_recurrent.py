@@ -129,16 +129,14 @@ class TestProperties:
             between = [inner, maker.network(1, 1, [], bridge="mean").layers[0]] if bridge else []
             X = maker.rng.normal(size=(3, 3, 2)) + 0.1
 
-            def network(n_timesteps, layers=(Masking(), norm, layer, *between, head)):
-                return Network(layers, n_timesteps, 2)
-
+            layers = [Masking(), norm, layer, *between, head]
             for rule in ("lrp-all", "lrp-half"):
                 for mode in ("relative", "absolute"):
                     kept = {"rule": rule, "epsilon": 1e-2, "epsilon_mode": mode}
-                    plain = propagate(network(3), X, **kept)
+                    plain = propagate(Network(layers, 3, 2), X, **kept)
                     for left, right in ((2, 0), (0, 2), (1, 3)):
                         padded = np.pad(X, ((0, 0), (left, right), (0, 0)))
-                        found = propagate(network(3 + left + right), padded, **kept)
+                        found = propagate(Network(layers, 3 + left + right, 2), padded, **kept)
                         real = slice(left, left + 3)
                         np.testing.assert_allclose(found.loadings[:, real], plain.loadings, rtol=1e-10, atol=1e-13)
                         for name in ("predictions", "bias", "stabilizer", "state"):
@@ -260,8 +258,14 @@ class TestValidation:
                 lambda: GRU(np.ones((2, 6)), np.ones((2, 6)), np.zeros((2, 6)), reset_after=False),
                 r"bias of GRU must have shape \(6,\). Got \(2, 6\)",
             ),
-            (lambda: GRU(np.ones((2, 8)), np.ones((2, 6)), np.zeros((2, 6))), r"kernel of GRU must have shape \(any, 6\)"),
-            (lambda: SimpleRNN(np.ones((2, 3)), np.ones((2, 3)), np.zeros(3)), r"must have shape \(2, 2\). Got \(2, 3\)"),
+            (
+                lambda: GRU(np.ones((2, 8)), np.ones((2, 6)), np.zeros((2, 6))),
+                r"kernel of GRU must have shape \(any, 6\)",
+            ),
+            (
+                lambda: SimpleRNN(np.ones((2, 3)), np.ones((2, 3)), np.zeros(3)),
+                r"must have shape \(2, 2\). Got \(2, 3\)",
+            ),
         ],
     )
     def test_weights_must_fit(self, build, message):

@@ -165,5 +165,7 @@ class TestValidation:
 
     def test_a_rule_for_a_layer_without_a_name_goes_by_type(self):
         network = Network([Flatten(), Dense(np.ones((2, 1)), [0.0])], 2, 1)
-        found = propagate(network, np.ones((1, 2, 1)), rule=Composite({"Dense": Rule(epsilon=1.0, epsilon_mode="absolute")}))
+        found = propagate(
+            network, np.ones((1, 2, 1)), rule=Composite({"Dense": Rule(epsilon=1.0, epsilon_mode="absolute")})
+        )
         assert found.stabilizer.item() == pytest.approx(2 / 3)

@@ -10,10 +10,12 @@ from skdrfm import lrp, networks
 @pytest.fixture
 def float64():
     """Let Keras compute in float64, so that agreement is not a matter of rounding, and put its default back."""
-    before = keras.config.floatx()
+    policy, default = keras.config.dtype_policy(), keras.config.floatx()
     keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
     yield
-    keras.config.set_floatx(before)
+    keras.config.set_floatx(default)
+    keras.config.set_dtype_policy(policy)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from skdrfm import lrp, networks
-from skdrfm.exceptions import NonFiniteError, UnsupportedLayerError
+from skdrfm.exceptions import NonFiniteError
 from skdrfm.networks import NetworkMeta, TrainingOptions
 
 
@@ -131,53 +131,3 @@ class TestErrors:
         assert result.network is None
         assert "'conv' (Conv1D) has no relevance rule" in result.unsupported
         assert networks.keras_predict(result, X).shape == (60,)
-
-
-class TestCanonize:
-    def build(self, *layers, shape=(3, 4)):
-        return keras.Sequential([keras.Input(shape), *layers])
-
-    @pytest.mark.parametrize("merge_mode", ["concat", "sum", "ave"])
-    @pytest.mark.parametrize("use_bias", [True, False])
-    def test_stacked_bidirectional_networks_equal_keras(self, merge_mode, use_bias):
-        layers = keras.layers
-        model = self.build(
-            layers.Bidirectional(layers.LSTM(3, return_sequences=True, use_bias=use_bias), merge_mode=merge_mode),
-            layers.Dropout(0.5),
-            layers.LSTM(2, go_backwards=True, recurrent_activation="hard_sigmoid"),
-            layers.Dense(3, activation="relu", use_bias=use_bias),
-            layers.Dense(1),
-        )
-        rng = np.random.default_rng(0)
-        model.set_weights([rng.normal(size=w.shape) for w in model.get_weights()])
-        X = rng.normal(size=(7, 3, 4))
-        np.testing.assert_allclose(
-            lrp.predict(networks.canonize(model), X), model.predict(X, verbose=0)[:, 0], rtol=1e-5, atol=1e-5
-        )
-
-    def test_flatten_is_time_major(self):
-        model = self.build(keras.layers.Flatten(), keras.layers.Dense(1))
-        X = np.random.default_rng(0).normal(size=(5, 3, 4))
-        np.testing.assert_allclose(
-            lrp.predict(networks.canonize(model), X), model.predict(X, verbose=0)[:, 0], rtol=1e-5, atol=1e-6
-        )
-
-    def test_unsupported_parts_are_named_and_never_skipped(self):
-        layers = keras.layers
-        cases = {
-            "'c' .Conv1D. has no relevance rule. Supported: Bidirectional, Dense": self.build(
-                layers.Conv1D(1, 3, name="c"), layers.Flatten()
-            ),
-            "must hold LSTM layers. Got GRU": self.build(layers.Bidirectional(layers.GRU(2)), layers.Dense(1)),
-            r"must have the shape \(None, n_timesteps, n_features\)": self.build(layers.Dense(1), shape=(4,)),
-            "stateful=False": keras.Sequential(
-                [keras.Input(batch_shape=(2, 3, 4)), layers.LSTM(2, stateful=True), layers.Dense(1)]
-            ),
-        }
-        inputs = keras.Input((3, 4))
-        left, right = layers.LSTM(2)(inputs), layers.LSTM(2)(inputs)
-        cases["must have one input. Got 2"] = keras.Model(inputs, layers.Dense(1)(layers.Add()([left, right])))
-        cases["Got 1 inputs and 2 outputs"] = keras.Model(inputs, [layers.Dense(1)(left), layers.Dense(1)(right)])
-        for message, model in cases.items():
-            with pytest.raises(UnsupportedLayerError, match=message):
-                networks.canonize(model)
