@@ -285,7 +285,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     results = {task: run_task(task, options.restarts, options.coding) for task in SIGNS}
     restarts = pd.DataFrame([restart for task in SIGNS for restart in results[task][0]])
-    rows = pd.DataFrame([row for task in SIGNS for row in results[task][1]])
+    columns = ["task", "coding", "seed", "method", *FIGURES]
+    rows = pd.DataFrame([row for task in SIGNS for row in results[task][1]], columns=columns)
     sections = []
     for task in SIGNS:
         learned = int(restarts.loc[restarts["task"] == task, "converged"].sum())

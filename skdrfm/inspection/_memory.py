@@ -155,12 +155,13 @@ def lag_memory(model: Any, X: Any, *, chunk_size: int = 512) -> LagMemory:
             f"The model must be a recurrent network. Got {type(model).__name__}. Use DeepRecurrentFactorRegressor or a "
             "Keras model."
         )
-    data, _, lags = inputs.sequences(network.n_timesteps, network.n_features)
+    data, _, known = inputs.sequences(network.n_timesteps, network.n_features)
     parts = lrp.survival(network, data, chunk_size=chunk_size)
+    lags = known or tuple(getattr(model, "lags_", range(network.n_timesteps - 1, -1, -1)))
     units = [(part.layer, part.direction, unit) for part in parts for unit in range(part.values.shape[2])]
     return LagMemory(
         np.concatenate([part.values for part in parts], axis=2),
         pd.MultiIndex.from_tuples(units, names=["layer", "direction", "unit"]),
-        lags or getattr(model, "lags_", tuple(range(network.n_timesteps - 1, -1, -1))),
+        lags,
         inputs.index,
     )

@@ -6,7 +6,7 @@ import keras
 
 
 @keras.saving.register_keras_serializable(package="skdrfm")
-class AdditiveLSTMCell(keras.layers.Layer):  # type: ignore[misc]  # Keras carries no types
+class AdditiveLSTMCell(keras.layers.Layer):
     """LSTM cell without forget gate, output gate and squashed output: ``c_t = c_{t-1} + i_t phi(x_t W)``.
 
     The input gate reads the memory alone, ``i_t = gate(c_{t-1} U + b)``, and the cell input the input alone (RUDDER,

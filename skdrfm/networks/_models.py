@@ -2,6 +2,7 @@
 
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,8 @@ def load_keras(path: str | os.PathLike[str]) -> Any:
             "Save it with model.save('model.keras')."
         )
     import keras  # takes seconds, and only this function needs it
+
+    import_module("skdrfm.networks._additive")  # so that Keras knows our cell
 
     try:
         return keras.saving.load_model(file, compile=False)

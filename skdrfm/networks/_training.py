@@ -161,12 +161,14 @@ def _early_stopping(options: TrainingOptions, has_validation: bool) -> list[Any]
 @contextmanager
 def _default_float(dtype: str) -> Iterator[None]:
     """Let losses, and layers of user builders, compute in the dtype of the network, and put Keras' default back."""
-    before = keras.config.floatx()
+    floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
     keras.config.set_floatx(dtype)
+    keras.config.set_dtype_policy(dtype)  # set from floatx when first asked for, and then kept
     try:
         yield
     finally:
-        keras.config.set_floatx(before)
+        keras.config.set_floatx(floatx)
+        keras.config.set_dtype_policy(policy)
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -107,10 +109,11 @@ class TestPredictions:
         [
             quick(units=(4, 3), dense_units=(3,)),
             quick(bidirectional=False, activation="relu"),
+            quick(cell="rudder", units=(4, 3)),
             quick_dense(hidden_units=(6, 4)),
             quick_dense(activation="elu", dropout=0.3, l2=1e-3),
         ],
-        ids=["stacked", "one direction", "dense", "dense elu dropout"],
+        ids=["stacked", "one direction", "additive", "dense", "dense elu dropout"],
     )
     def test_predict_equals_keras(self, panel, model):
         X, _ = panel
@@ -160,6 +163,45 @@ class TestPredictions:
         assert np.corrcoef(model.predict(X), y)[0, 1] > 0.95
         strength = np.abs(model.explain(X).values).mean(axis=0)
         assert np.unravel_index(strength.argmax(), strength.shape) == (0, 1)
+
+
+class TestAdditiveCell:
+    @pytest.mark.parametrize("rule", ["lrp-all", "rudder", "arras-decay"])
+    @pytest.mark.parametrize("bidirectional", [False, True])
+    def test_forecasts_are_one_constant_and_a_sum_over_lags(self, panel, bidirectional, rule):
+        X, y = panel
+        model = quick(cell="rudder", bidirectional=bidirectional, epochs=3).fit(X, y)
+        explanation = model.explain(X, rule=rule, epsilon=0)
+        nothing = pd.DataFrame(np.zeros((1, X.shape[1])), columns=X.columns)
+        constant = model.predict(nothing)[0]
+        np.testing.assert_array_equal(explanation.intercept, np.full(len(X), constant))
+        np.testing.assert_allclose(explanation.by_lag().sum(axis=1) + constant, model.predict(X), rtol=1e-12)
+
+    def test_each_lag_adds_what_the_input_gate_lets_in(self, panel):
+        X, y = panel
+        model = quick(cell="rudder", bidirectional=False, epochs=3).fit(X, y)
+        kernel, recurrent, bias, weights, intercept = (np.asarray(w, dtype=float) for w in model.trained_.weights)
+        memory, added = np.zeros((len(X), 3)), []
+        for x in X.to_numpy().reshape(-1, 3, 3).swapaxes(0, 1):
+            step = np.tanh(x @ kernel) / (1 + np.exp(-(memory @ recurrent + bias)))
+            memory = memory + step
+            added.append(step @ weights[:, 0])
+        explanation = model.explain(X, epsilon=0)
+        np.testing.assert_allclose(explanation.by_lag(), np.stack(added, axis=1), atol=1e-12)
+        np.testing.assert_array_equal(explanation.intercept, intercept[0])
+
+    def test_its_keras_model_survives_a_file(self, panel, tmp_path):
+        X, y = panel
+        model = quick(cell="rudder").fit(X, y)
+        model.model_.save(tmp_path / "additive.keras")
+        code = (
+            "import sys, numpy, skdrfm; X = numpy.load(sys.argv[1]);"
+            "numpy.save(sys.argv[1], skdrfm.explain(sys.argv[2], X).predictions)"
+        )
+        np.save(tmp_path / "X.npy", X.to_numpy())
+        run = [sys.executable, "-c", code, str(tmp_path / "X.npy"), str(tmp_path / "additive.keras")]
+        subprocess.run(run, check=True, capture_output=True)
+        np.testing.assert_array_equal(np.load(tmp_path / "X.npy"), model.explain(X).predictions)
 
 
 class TestBuildFn:

@@ -124,6 +124,17 @@ class TestTables:
             f"| m1 | {' | '.join(['0.2000 (0.1000)'] * 4)} |",
         ]
 
+    def test_restart_without_success_is_reported_and_gives_no_figures(self, monkeypatch, tmp_path):
+        def give_up(sign, seed, coding):
+            return script.Restart(model=None, mse=2 * script.MSE_TO_REACH, epochs=script.MAX_EPOCHS)
+
+        monkeypatch.setattr(script, "train", give_up)
+        script.main(["--restarts", "2", "--out", str(tmp_path)])
+        restarts = pd.read_csv(tmp_path / "restarts.csv")
+        assert restarts["converged"].tolist() == [False] * 4
+        assert pd.read_csv(tmp_path / "figures.csv").empty
+        assert "Addition: 0 of 2 restarts have learned the task." in (tmp_path / "tables.md").read_text()
+
     def test_no_restart_is_an_error(self, capsys):
         with pytest.raises(SystemExit):
             script.main(["--restarts", "0"])
@@ -132,24 +143,17 @@ class TestTables:
 
 @pytest.mark.slow
 class TestTraining:
-    def test_lrp_all_finds_the_summands_of_a_trained_network(self):
-        from skdrfm.networks import canonize
+    def test_lrp_all_finds_the_summands_of_a_trained_network_where_shared_products_do_not(self):
+        from skdrfm.networks import canonize  # imports TensorFlow
 
         restart = script.train(1.0, seed=1)
         assert restart.converged
         test = sequences(2000, seed=99)
         network = canonize(restart.model)
-        found = {method: script.figures(network, test, method) for method in ("lrp-all", "rudder")}
+        found = {name: script.figures(network, test, name) for name in ("lrp-all", "lrp-half", "lrp-prop", "lrp-abs")}
         for name in ("correlation a", "correlation b"):
+            best_of_others = max(found[method][name] for method in found if method != "lrp-all")
             assert found["lrp-all"][name] > 0.999
-            assert found["lrp-all"][name] > found["rudder"][name]
+            assert best_of_others < 0.9
         assert found["lrp-all"]["marked share"] > 0.95
-
-    def test_restart_without_success_is_reported_and_gives_no_figures(self, monkeypatch, capsys, tmp_path):
-        monkeypatch.setattr(script, "MSE_TO_REACH", 0.0)
-        state = np.random.get_state()[1].copy()
-        monkeypatch.setattr(script.train, "__defaults__", ("columns", 1))
-        script.main(["--restarts", "1", "--out", str(tmp_path)])
-        assert not pd.read_csv(tmp_path / "restarts.csv")["converged"].any()
-        assert "Addition: 0 of 1 restarts have learned the task." in (tmp_path / "tables.md").read_text()
-        np.testing.assert_array_equal(np.random.get_state()[1], state)
+        assert found["lrp-all"]["conservation"] == pytest.approx(1, abs=0.02)
