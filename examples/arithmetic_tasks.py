@@ -13,7 +13,7 @@ Run it with::
     python examples/arithmetic_tasks.py --restarts 6 --out runs/arithmetic_tasks
     python examples/arithmetic_tasks.py --restarts 6 --out runs/arithmetic_flags --coding flags
 
-Each takes about five minutes on one slow core, and writes ``figures.csv`` (one row for each task, restart and method),
+Each takes four to six minutes on one slow core, and writes ``figures.csv`` (one row for each task, restart and method),
 ``restarts.csv`` (one row for each restart, also those that did not learn the task) and ``tables.md``.
 """
 
@@ -38,7 +38,9 @@ N_TEST, N_VALIDATION = 2000, 4096
 BATCH_SIZE, BATCHES_PER_EPOCH, MAX_EPOCHS = 128, 128, 100
 LEARNING_RATE, LAST_LEARNING_RATE = 0.05, 0.001
 MSE_TO_REACH = 1e-4
-FIGURES = ("correlation a", "correlation b", "marked share", "conservation")
+FIGURES = ("correlation a", "correlation b", "marked share", "conservation", "number a", "number b")
+SHOWN = {"columns": FIGURES[:4], "flags": FIGURES}
+"""Figures in the tables. With columns, the relevance of a number is that of its step."""
 
 
 # %%
@@ -64,12 +66,15 @@ class Sequences(NamedTuple):
         Steps of a and b; a comes first.
     contributions : ndarray of shape (n_samples, 2)
         What a and b add to the target; the rows sum to y.
+    number_columns : tuple of two int
+        Columns of a and b.
     """
 
     X: np.ndarray
     y: np.ndarray
     positions: np.ndarray
     contributions: np.ndarray
+    number_columns: tuple[int, int]
 
 
 def make_sequences(n_samples: int, sign: float, rng: np.random.Generator, coding: str = "columns") -> Sequences:
@@ -101,7 +106,7 @@ def make_sequences(n_samples: int, sign: float, rng: np.random.Generator, coding
         if coding == "columns":
             X[*marked, 0] = 0.0
     contributions = np.take_along_axis(numbers, positions, axis=1) * [1.0, sign]
-    return Sequences(X, contributions.sum(axis=1), positions, contributions)
+    return Sequences(X, contributions.sum(axis=1), positions, contributions, (1, 2) if coding == "columns" else (0, 0))
 
 
 # %%
@@ -204,18 +209,26 @@ def figures(network: Network, test: Sequences, method: str) -> dict[str, float]:
         step with the true contribution (1 is right; for b in a difference the contribution is -b). "marked share":
         mean share of the two marked steps in the sum of absolute relevances (1 is right; 0.25 if all 8 steps get the
         same). "conservation": median of the sum of relevances over the prediction (1 if no part is lost; a median,
-        because predictions come close to 0).
+        because predictions come close to 0). "number a" and "number b": the correlations of the relevance of the
+        number alone, without that of its flag.
     """
     explained = attribute(network, test.X, rule=method)
-    by_step = (test.X * explained.loadings).sum(axis=2)
+    relevance = test.X * explained.loadings
+    by_step = relevance.sum(axis=2)
     marked = np.take_along_axis(by_step, test.positions, axis=1)
+    numbers = relevance[np.arange(len(test.X))[:, np.newaxis], test.positions, test.number_columns]
     values = (
-        np.corrcoef(marked[:, 0], test.contributions[:, 0])[0, 1],
-        np.corrcoef(marked[:, 1], test.contributions[:, 1])[0, 1],
+        *_correlations(marked, test.contributions),
         np.mean(np.abs(marked).sum(axis=1) / np.abs(by_step).sum(axis=1)),
         np.median(by_step.sum(axis=1) / explained.predictions),
+        *_correlations(numbers, test.contributions),
     )
     return dict(zip(FIGURES, map(float, values), strict=True))
+
+
+def _correlations(relevance: np.ndarray, contributions: np.ndarray) -> list[float]:
+    """Pearson correlation of each column with the same column."""
+    return [np.corrcoef(r, c)[0, 1] for r, c in zip(relevance.T, contributions.T, strict=True)]
 
 
 def run_task(task: str, n_restarts: int, coding: str = "columns") -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -235,8 +248,6 @@ def run_task(task: str, n_restarts: int, coding: str = "columns") -> tuple[list[
     restarts, rows : list of dict
         One for each restart; and one for each restart that has learned the task and each method.
     """
-    from skdrfm.networks import canonize
-
     sign = SIGNS[task]
     restarts: list[dict[str, Any]] = []
     rows: list[dict[str, Any]] = []
@@ -246,6 +257,8 @@ def run_task(task: str, n_restarts: int, coding: str = "columns") -> tuple[list[
         restarts.append({**which, "epochs": restart.epochs, "mse": restart.mse, "converged": restart.converged})
         print(f"{task}, seed {seed}: mean squared error {restart.mse:.2e} after {restart.epochs} epochs", flush=True)
         if restart.converged:
+            from skdrfm.networks import canonize
+
             network = canonize(restart.model)
             test = make_sequences(N_TEST, sign, np.random.default_rng([seed, 2]), coding)
             rows += [{**which, "method": method, **figures(network, test, method)} for method in METHODS]
@@ -257,12 +270,12 @@ def run_task(task: str, n_restarts: int, coding: str = "columns") -> tuple[list[
 # ------
 
 
-def summarise(rows: pd.DataFrame) -> pd.DataFrame:
+def summarise(rows: pd.DataFrame, names: Sequence[str] = FIGURES) -> pd.DataFrame:
     """Return the mean over the restarts and, in brackets, the minimum, as text, one row for each method."""
-    by_method = rows.groupby("method", sort=False)[list(FIGURES)]
+    by_method = rows.groupby("method", sort=False)[list(names)]
     mean, minimum = by_method.mean(), by_method.min()
     return pd.DataFrame(
-        {name: [f"{m:.4f} ({low:.4f})" for m, low in zip(mean[name], minimum[name], strict=True)] for name in FIGURES},
+        {name: [f"{m:.4f} ({low:.4f})" for m, low in zip(mean[name], minimum[name], strict=True)] for name in names},
         index=mean.index,
     )
 
@@ -291,7 +304,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     for task in SIGNS:
         learned = int(restarts.loc[restarts["task"] == task, "converged"].sum())
         title = f"{task.capitalize()}: {learned} of {options.restarts} restarts have learned the task."
-        sections.append(f"{title}\n\n{to_markdown(summarise(rows[rows['task'] == task]))}" if learned else title)
+        table = summarise(rows[rows["task"] == task], SHOWN[options.coding])
+        sections.append(f"{title}\n\n{to_markdown(table)}" if learned else title)
     report = "\n\n".join([*sections, "Mean over these restarts (minimum in brackets).", ""])
     options.out.mkdir(parents=True, exist_ok=True)
     restarts.to_csv(options.out / "restarts.csv", index=False)

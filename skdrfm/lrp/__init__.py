@@ -5,6 +5,7 @@ prediction as a linear model of its inputs whose parts add up. Nothing here need
 """
 
 from skdrfm.lrp._additive import AdditiveLSTM
+from skdrfm.lrp._bidirectional import Bidirectional
 from skdrfm.lrp._coverage import LayerCoverage
 from skdrfm.lrp._dense import Dense
 from skdrfm.lrp._elementwise import Activation, Identity, LayerNormalization, Masking, Scale
@@ -24,7 +25,6 @@ from skdrfm.lrp._methods import (
 )
 from skdrfm.lrp._network import Network
 from skdrfm.lrp._propagate import Relevance, predict, propagate
-from skdrfm.lrp._recurrent import Bidirectional
 from skdrfm.lrp._rules import COMPOSITES, RULES, Composite, Rule
 from skdrfm.lrp._simple_rnn import SimpleRNN
 from skdrfm.lrp._structure import Add, Concatenate, Flatten, MeanOverTime, Reshape, Take

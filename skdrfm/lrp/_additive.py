@@ -9,9 +9,10 @@ from numpy.typing import DTypeLike
 from skdrfm._typing import BoolArray, FloatArray
 from skdrfm.lrp._activations import ACTIVATIONS, GATES
 from skdrfm.lrp._layer import Share, check_choice, store_array
-from skdrfm.lrp._recurrent import Arrived, CellSwept, Recurrent, StateShare
+from skdrfm.lrp._recurrent import Arrived, CellSwept, Recurrent
 from skdrfm.lrp._rules import Rule
 from skdrfm.lrp._stabilizer import divided, quotient, sum_product
+from skdrfm.lrp._state import StateShare
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,11 +13,10 @@ from numpy.typing import DTypeLike
 from skdrfm._typing import BoolArray, FloatArray
 from skdrfm.lrp._activations import ACTIVATIONS, GATES
 from skdrfm.lrp._layer import Share, check_choice, store_array
+from skdrfm.lrp._lstm_offsets import FORGET, INPUT, OUTPUT, LSTMOffsets
 from skdrfm.lrp._recurrent import Arrived, CellSwept, Recurrent
 from skdrfm.lrp._rules import Rule
 from skdrfm.lrp._stabilizer import divided, quotient, sum_product
-
-_I, _F, _O = range(3)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +112,7 @@ class LSTMTrace(NamedTuple):
         return self.h[-1], self.c[-1]
 
 
-class _Coefficients(NamedTuple):
+class LSTMCoefficients(NamedTuple):
     """What the sweep multiplies with, each (n_timesteps, n_units, n_samples).
 
     With u = R_c / (c + eps s) the relevance per unit of a cell and w the signal's share in a product::
@@ -146,17 +145,15 @@ class LSTMCell:
         order = np.concatenate([i, f, o, g])
         scale = np.repeat([self.gate.scale, 1.0], [3 * n, n])
 
-        def laid_out(weights: FloatArray) -> FloatArray:
-            return np.ascontiguousarray((weights[..., order] * scale).T, dtype=dtype)
-
-        self.kernel = laid_out(layer.kernel)
-        self.recurrent = laid_out(layer.recurrent_kernel)
-        self.bias = laid_out(layer.bias)[:, np.newaxis]
-        # Without and with the gates, for the sweep.
+        # One product for input, state before and bias: what is multiplied is (x_t, h_{t-1}, 1).
+        stacked = np.concatenate([layer.kernel, layer.recurrent_kernel, layer.bias[np.newaxis]])
+        self.up = np.ascontiguousarray((stacked[:, order] * scale).T, dtype=dtype)
+        # For the sweep, without and with the gates: weights of (x_t, h_{t-1}), number of inputs, biases.
         self.down = {
-            uses_gates: tuple(
-                np.ascontiguousarray(weights[..., columns], dtype=dtype)
-                for weights in (layer.kernel, layer.recurrent_kernel, layer.bias)
+            uses_gates: (
+                np.ascontiguousarray(stacked[:-1, columns], dtype=dtype),
+                layer.n_inputs,
+                layer.bias[columns].astype(dtype),
             )
             for uses_gates, columns in ((False, g), (True, order))
         }
@@ -165,17 +162,18 @@ class LSTMCell:
         self, x: FloatArray, mask: BoolArray | None, states: tuple[FloatArray, ...], *, keep_gates: bool
     ) -> LSTMTrace:
         """Run the cell; see Cell."""
-        n = self.n_units
-        z = np.matmul(self.kernel, x)
-        z += self.bias
+        n, (n_steps, n_in, n_samples) = self.n_units, x.shape
+        z = np.empty((n_steps, 4 * n, n_samples), dtype=x.dtype)
         i, f, o, z_g = (z[:, k * n : (k + 1) * n] for k in range(4))
-        z_gates = np.empty((len(x), 3 * n, x.shape[2]), dtype=z.dtype) if keep_gates else None
-        g, c, phi_c, h = (np.empty((len(x), n, x.shape[2]), dtype=z.dtype) for _ in range(4))
-        kept = np.empty(c.shape[1:], dtype=z.dtype)
-        h_before, c_before = states if states else (None, None)
-        for t in range(len(x)):
-            if h_before is not None:
-                z[t] += self.recurrent @ h_before
+        z_gates = np.empty((n_steps, 3 * n, n_samples), dtype=x.dtype) if keep_gates else None
+        g, c, phi_c = (np.empty((n_steps, n, n_samples), dtype=x.dtype) for _ in range(3))
+        kept = np.empty(c.shape[1:], dtype=x.dtype)
+        read = np.empty((n_steps + 1, n_in + n + 1, n_samples), dtype=x.dtype)
+        read[:-1, :n_in], read[:, -1] = x, 1
+        before, h = read[:-1, n_in:-1], read[1:, n_in:-1]  # states before and after each step
+        before[0], c_before = states if states else (0, None)
+        for t in range(n_steps):
+            np.matmul(self.up, read[t], out=z[t])
             if z_gates is not None:
                 np.divide(z[t, : 3 * n], self.gate.scale, out=z_gates[t])
             self.gate.squash(z[t, : 3 * n])
@@ -187,8 +185,8 @@ class LSTMCell:
             np.multiply(o[t], phi_c[t], out=h[t])
             if mask is not None:  # padding leaves the states as they were
                 np.copyto(c[t], 0 if c_before is None else c_before, where=~mask[t])
-                np.copyto(h[t], 0 if h_before is None else h_before, where=~mask[t])
-            h_before, c_before = h[t], c[t]
+                np.copyto(h[t], before[t], where=~mask[t])
+            c_before = c[t]
         per_gate = None if z_gates is None else tuple(z_gates[:, k * n : (k + 1) * n] for k in range(3))
         return LSTMTrace(i, f, o, z_g, g, c, phi_c, h, per_gate, mask, states)
 
@@ -221,14 +219,16 @@ class LSTMCell:
         """
         k = self._gradient(trace) if rule.is_gradient else self._coefficients(trace, rule)
         n, uses_gates = self.n_units, rule.uses_gates
-        kernel, recurrent, bias = self.down[uses_gates]
-        u, sent = np.empty_like(k.out), np.empty((len(k.out), len(bias), k.out.shape[2]), dtype=k.out.dtype)
+        down, n_in, bias = self.down[uses_gates]
+        (n_steps, _, n_samples), dtype = k.out.shape, k.out.dtype
+        u, sent = np.empty_like(k.out), np.empty((n_steps, len(bias), n_samples), dtype=dtype)
+        below = np.empty((n_steps, len(down), n_samples), dtype=dtype)  # loadings of (x_t, h_{t-1})
         v = sent[:, -n:]
         injected = np.empty_like(u) if rule.is_closed_form else None
         final_h, final_c = arrived.final
         lambda_h = np.zeros_like(u[0]) if final_h is None else final_h.loadings.copy()
         carry = np.zeros_like(u[0]) if final_c is None else final_c.loadings.copy()
-        track = _Offsets.of(self, trace, k, arrived, rule)
+        track = LSTMOffsets.of(bias, len(down), trace, k, arrived, rule)
         first_loaded = len(u) - (0 if arrived.loadings is None else len(arrived.loadings))
         for t in range(len(u) - 1, -1, -1):
             if arrived.loadings is not None and t >= first_loaded:
@@ -244,27 +244,27 @@ class LSTMCell:
             u[t] += carry
             np.multiply(k.into_g[t], u[t], out=v[t])
             for gate, into in enumerate(k.into_gates):
-                np.multiply(into[t], lambda_h if gate == _O else u[t], out=sent[t, gate * n : (gate + 1) * n])
+                np.multiply(into[t], lambda_h if gate == OUTPUT else u[t], out=sent[t, gate * n : (gate + 1) * n])
             if k.forget is None:
                 carry = u[t].copy()
             else:
                 np.multiply(k.forget[t], u[t], out=carry)
             if track is not None:
                 track.send(t, u[t], sent[t])
+            if before is not None:  # padding keeps nothing
+                for nothing in (u[t], sent[t]) if injected is None else (u[t], sent[t], injected[t]):
+                    np.copyto(nothing, 0, where=before[2])
+            np.matmul(down, sent[t], out=below[t])
+            lambda_h = below[t, n_in:]
             if rule.is_closed_form:
                 lambda_h[:] = 0
-            else:
-                np.matmul(recurrent, sent[t], out=lambda_h)
             if track is not None:
                 track.leave(t, sent[t])
-            if before is not None:  # padding hands relevance on as it came
-                padded = before[2]
-                np.copyto(lambda_h, before[0], where=padded)
-                np.copyto(carry, before[1], where=padded)
-                for nothing in (u[t], sent[t]) if injected is None else (u[t], sent[t], injected[t]):
-                    np.copyto(nothing, 0, where=padded)
+            if before is not None:  # and hands relevance on as it came
+                np.copyto(lambda_h, before[0], where=before[2])
+                np.copyto(carry, before[1], where=before[2])
         states = (Share(lambda_h, None if track is None else track.h), Share(carry, None if track is None else track.c))
-        inputs = Share(np.matmul(kernel, sent), None if track is None else track.x)
+        inputs = Share(below[:, :n_in], None if track is None else track.x)
         if rule.is_gradient:
             return CellSwept(inputs, states, 0.0, 0.0)
         lost = 0.0 if track is None else track.lost
@@ -273,7 +273,7 @@ class LSTMCell:
         kept = sum_product(k.shift_c, u if injected is None else injected) + sum_product(k.shift_sent, sent) + lost
         return CellSwept(inputs, states, bias @ sent.sum(axis=0), kept)
 
-    def _coefficients(self, trace: LSTMTrace, rule: Rule) -> _Coefficients:
+    def _coefficients(self, trace: LSTMTrace, rule: Rule) -> LSTMCoefficients:
         shift = rule.stabilizer.shift
         shift_c = shift(trace.c, trace.mask)
         shifted_c = trace.c + shift_c
@@ -287,7 +287,7 @@ class LSTMCell:
         into_g = quotient(trace.g, np.add(trace.z_g, shift_g, out=shifted_c), at_zero)
         into_g *= trace.i
         if not rule.uses_gates:
-            return _Coefficients(out, keep, forget, into_g, shift_c, shift_g)
+            return LSTMCoefficients(out, keep, forget, into_g, shift_c, shift_g)
         assert trace.z_gates is not None
         shifts = [shift(z, trace.mask) for z in trace.z_gates]
         shifted = [z + s for z, s in zip(trace.z_gates, shifts, strict=True)]
@@ -297,9 +297,11 @@ class LSTMCell:
         products = (trace.i * trace.g, trace.f * c_before, trace.o * trace.phi_c)
         into_gates = tuple((1 - w) * divided(p, z) for w, p, z in zip(w, products, shifted, strict=True))
         shift_sent = np.concatenate([*shifts, shift_g], axis=1)
-        return _Coefficients(out * w[_O], keep, trace.f * w[_F], into_g * w[_I], shift_c, shift_sent, into_gates, w)
+        return LSTMCoefficients(
+            out * w[OUTPUT], keep, trace.f * w[FORGET], into_g * w[INPUT], shift_c, shift_sent, into_gates, w
+        )
 
-    def _gradient(self, trace: LSTMTrace) -> _Coefficients:
+    def _gradient(self, trace: LSTMTrace) -> LSTMCoefficients:
         """Coefficients that make the sweep the derivative of the layer."""
         assert trace.z_gates is not None
         gate, phi = self.gate.slope, self.phi.slope
@@ -311,87 +313,12 @@ class LSTMCell:
         )
         nothing = np.empty(0)
         into_g = phi(trace.z_g, trace.g) * trace.i
-        return _Coefficients(phi(trace.c, trace.phi_c) * trace.o, None, trace.f, into_g, nothing, nothing, into_gates)
+        return LSTMCoefficients(
+            phi(trace.c, trace.phi_c) * trace.o, None, trace.f, into_g, nothing, nothing, into_gates
+        )
 
 
 def _before(c: FloatArray, initial: tuple[FloatArray, ...]) -> FloatArray:
     """Cells as each step finds them."""
     first = initial[0] if initial else np.zeros_like(c[0])
     return np.concatenate([first[np.newaxis], c[:-1]])
-
-
-class _Offsets:
-    """Relevance on its way back through time that does not scale with what it belongs to; see Share.
-
-    It enters a cell and is divided by it like any relevance. With a bias factor of 1 each sum then hands the relevance
-    of its bias and stabilizer down in equal parts: a cell to 2 n_units products, a pre-activation to n_in + n_units.
-    """
-
-    def __init__(self, cell: LSTMCell, trace: LSTMTrace, k: _Coefficients, arrived: Arrived, rule: Rule) -> None:
-        n, dtype = cell.n_units, k.out.dtype
-        kernel, _, self.bias = cell.down[rule.uses_gates]
-        self.n, self.n_inlets, self.hands_down = n, len(kernel) + n, bool(rule.bias_factor)
-        self.arrived, self.k, self.mask = arrived.offsets, k, trace.mask
-        self.shifted_c = trace.c + k.shift_c
-        z = [trace.z_g] if trace.z_gates is None or not rule.uses_gates else [*trace.z_gates, trace.z_g]
-        self.shifted_sent = np.concatenate(z, axis=1) + k.shift_sent
-        shape = k.out.shape[1:]
-        self.h, self.c = (
-            np.zeros(shape, dtype=dtype)
-            if share is None or share.offsets is None
-            else share.offsets + np.zeros(shape, dtype=dtype)
-            for share in arrived.final
-        )
-        self.x = np.zeros((len(k.out), 1, shape[1]), dtype=dtype)
-        self.lost = np.zeros(shape[1], dtype=dtype)
-
-    @classmethod
-    def of(cls, cell: LSTMCell, trace: LSTMTrace, k: _Coefficients, arrived: Arrived, rule: Rule) -> "_Offsets | None":
-        """Return offsets to track, None where there are none."""
-        none_came = arrived.offsets is None and all(s is None or s.offsets is None for s in arrived.final)
-        if rule.is_gradient or (none_came and not rule.bias_factor):
-            return None
-        return cls(cell, trace, k, arrived, rule)
-
-    def enter(self, t: int, position: int) -> FloatArray:
-        """Return what the offsets of h and c add to u."""
-        if self.arrived is not None and position >= 0:
-            self.h = self.h + self.arrived[position]
-        self.before = (self.h, self.c)
-        into_c = self.c + (self.k.w[_O][t] * self.h if self.k.w else self.h)
-        self._lose(t, into_c, self.shifted_c[t])
-        return divided(into_c, self.shifted_c[t])
-
-    def send(self, t: int, u: FloatArray, sent: FloatArray) -> None:
-        """Add the offsets of the products to the messages, and carry on with those of the cell before."""
-        n = self.n
-        product = np.zeros_like(u)
-        if self.hands_down:
-            product += (self.k.shift_c[t] * u).sum(axis=0) / (2 * n)
-        parts = [product]
-        self.c = product
-        if self.k.w:
-            w_i, w_f, w_o = (w[t] for w in self.k.w)
-            parts = [(1 - w_i) * product, (1 - w_f) * product, (1 - w_o) * self.h, w_i * product]
-            self.c = w_f * product
-        offsets = np.concatenate(parts)
-        self._lose(t, offsets, self.shifted_sent[t])
-        sent += divided(offsets, self.shifted_sent[t])
-
-    def leave(self, t: int, sent: FloatArray) -> None:
-        """Hand the relevance of biases and stabilizers down to the input and the state before."""
-        self.h = np.zeros_like(self.h)
-        if self.hands_down:
-            self.x[t] = ((self.bias[:, np.newaxis] + self.k.shift_sent[t]) * sent).sum(axis=0) / self.n_inlets
-            self.h = self.h + self.x[t]
-        if self.mask is not None:
-            live = self.mask[t]
-            self.x[t] *= live
-            self.h, self.c = (
-                np.where(live, now, then) for now, then in zip((self.h, self.c), self.before, strict=True)
-            )
-
-    def _lose(self, t: int, offsets: FloatArray, denominator: FloatArray) -> None:
-        """Count relevance of sums that are exactly 0, which have no parts to take it."""
-        lost = np.where(denominator == 0, offsets, 0).sum(axis=0)
-        self.lost += lost if self.mask is None else lost * self.mask[t]

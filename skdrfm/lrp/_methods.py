@@ -13,11 +13,11 @@ from skdrfm.lrp._chunks import run_in_chunks
 from skdrfm.lrp._coverage import cover
 from skdrfm.lrp._network import Network
 from skdrfm.lrp._propagate import (
-    DEFAULT_CHUNK_SIZE,
     Relevance,
     Run,
     check_dtype,
     check_samples,
+    chosen_chunk,
     propagate,
     samples_last,
 )
@@ -124,7 +124,7 @@ def attribute(
     *,
     rule: MethodLike = "lrp-all",
     dtype: DTypeLike = np.float64,
-    chunk_size: int = DEFAULT_CHUNK_SIZE,
+    chunk_size: int | None = None,
     n_threads: int | None = None,
     **options: Any,
 ) -> Relevance:
@@ -162,8 +162,8 @@ def attribute(
     >>> import numpy as np
     >>> from skdrfm.lrp import Dense, Flatten, Network, attribute
     >>> square = Network([Flatten(), Dense(np.eye(2), np.zeros(2), "relu"), Dense(np.ones((2, 1)), np.zeros(1))], 1, 2)
-    >>> attribute(square, [[[3.0, -4.0]]], rule="occlusion").loadings
-    array([[[1., 0.]]])
+    >>> attribute(square, [[[3.0, 4.0]]], rule="occlusion").loadings
+    array([[[1., 1.]]])
     """
     check_method(rule)
     method = _METHODS.get(rule, rule) if isinstance(rule, str) else rule
@@ -194,7 +194,7 @@ def attribute(
         predictions[rows], loading = _explain(method, x, run.forward, gradient)
         loadings[rows] = loading.transpose(2, 0, 1)
 
-    run_in_chunks(work, len(X), chunk_size=chunk_size, n_threads=n_threads)
+    run_in_chunks(work, len(X), chunk_size=chosen_chunk(chunk_size, network), n_threads=n_threads)
     return Relevance(predictions, loadings, bias, nothing, nothing, coverage=cover(network.layers, rules))
 
 

@@ -8,10 +8,11 @@ import numpy as np
 
 from skdrfm.exceptions import UnsupportedLayerError
 from skdrfm.lrp._activations import LINKS
+from skdrfm.lrp._bidirectional import Bidirectional
 from skdrfm.lrp._dense import Dense
 from skdrfm.lrp._elementwise import Elementwise, Masking
 from skdrfm.lrp._layer import Layer, Shape, check_choice, title
-from skdrfm.lrp._recurrent import Bidirectional, Recurrent
+from skdrfm.lrp._recurrent import Recurrent
 from skdrfm.lrp._structure import Merge
 
 Source: TypeAlias = tuple[int, int]

@@ -10,8 +10,9 @@ from skdrfm._typing import BoolArray, FloatArray
 from skdrfm.lrp._activations import ACTIVATIONS
 from skdrfm.lrp._layer import Share, check_choice, store_array
 from skdrfm.lrp._linear import message, settle
-from skdrfm.lrp._recurrent import Arrived, CellSwept, Recurrent, StateShare
+from skdrfm.lrp._recurrent import Arrived, CellSwept, Recurrent
 from skdrfm.lrp._rules import Rule
+from skdrfm.lrp._state import StateShare
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,9 @@ import numpy as np
 from skdrfm import lrp
 from skdrfm._typing import FloatArray
 from skdrfm.lrp._activations import ACTIVATIONS, GATES
+from skdrfm.lrp._bidirectional import MERGE_MODES
 from skdrfm.lrp._layer import Shape
-from skdrfm.lrp._recurrent import MERGE_MODES, Recurrent
+from skdrfm.lrp._recurrent import Recurrent
 from skdrfm.networks._additive import AdditiveLSTMCell
 from skdrfm.networks._canonize_common import REPLACE, Record, activation_name, check_numbers, refuse, to_array
 

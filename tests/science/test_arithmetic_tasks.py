@@ -100,16 +100,28 @@ class TestFigures:
         found = script.figures(adding_network(sign=sign), sequences(sign=sign), method)
         np.testing.assert_allclose([found[name] for name in script.FIGURES], 1.0, rtol=1e-4)
 
-    def test_share_falls_when_unmarked_numbers_count(self):
+    def test_share_falls_when_unmarked_numbers_count_and_conservation_does_not(self):
         test = sequences()
         found = script.figures(adding_network(unmarked=1.0), test, "lrp-all")
-        parts = np.abs(test.X.sum(axis=2))
-        assert found["marked share"] == pytest.approx(np.mean(np.abs(test.contributions).sum(1) / parts.sum(1)), 1e-4)
+        share = np.abs(test.contributions).sum(axis=1) / np.abs(test.X).sum(axis=(1, 2))
+        assert found["marked share"] == pytest.approx(np.mean(share), rel=1e-4)
+        assert found["conservation"] == pytest.approx(1, rel=1e-4)
 
     def test_correlation_is_negative_where_a_network_has_the_wrong_sign(self):
         found = script.figures(adding_network(sign=1.0), sequences(sign=-1.0), "lrp-all")
         assert found["correlation a"] == pytest.approx(1)
         assert found["correlation b"] == pytest.approx(-1)
+
+    def test_relevance_of_a_number_is_apart_from_that_of_its_flag(self):
+        small, kernel = 1e-4, np.zeros((3, 4))
+        kernel[0, 0] = 1.0  # numbers open the input gate, so that their size is in the relevance of the flag
+        kernel[:, 2] = np.array([-0.1, 1.0, 1.0]) * small
+        cell = LSTM(kernel, np.zeros((1, 4)), np.array([0.0, 40.0, 0.0, 40.0]))
+        network = Network([cell, Dense(np.array([[1 / small]]), np.zeros(1))], script.N_TIMESTEPS, 3)
+        found = script.figures(network, sequences(coding="flags"), "lrp-all")
+        for mark in "ab":
+            assert found[f"correlation {mark}"] > 0.9
+            assert found[f"number {mark}"] < -0.9
 
 
 class TestTables:
@@ -118,10 +130,10 @@ class TestTables:
         for name in script.FIGURES:
             rows[name] = [0.5, 0.1, 1.0, 0.3]
         lines = script.to_markdown(script.summarise(rows)).splitlines()
-        assert lines[0] == "| method | correlation a | correlation b | marked share | conservation |"
+        assert lines[0] == f"| method | {' | '.join(script.FIGURES)} |"
         assert lines[2:] == [
-            f"| m2 | {' | '.join(['0.7500 (0.5000)'] * 4)} |",
-            f"| m1 | {' | '.join(['0.2000 (0.1000)'] * 4)} |",
+            f"| m2 | {' | '.join(['0.7500 (0.5000)'] * 6)} |",
+            f"| m1 | {' | '.join(['0.2000 (0.1000)'] * 6)} |",
         ]
 
     def test_restart_without_success_is_reported_and_gives_no_figures(self, monkeypatch, tmp_path):
