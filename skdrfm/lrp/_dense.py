@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 from skdrfm._typing import BoolArray, FloatArray
 from skdrfm.lrp._activations import ACTIVATIONS
 from skdrfm.lrp._layer import Layer, Shape, Share, Signal, Swept, check_choice, check_width, only, store_array
-from skdrfm.lrp._linear import message, settle
+from skdrfm.lrp._linear import message, multiply, settle
 from skdrfm.lrp._rules import Rule
 
 
@@ -94,7 +94,8 @@ class _DenseStep:
 
     def forward(self, inputs: Sequence[Signal], *, keep_gates: bool) -> tuple[tuple[Signal, ...], _Trace]:
         ((x, mask),) = inputs
-        z: FloatArray = np.matmul(self.kernel_t, x)
+        z = np.empty((*x.shape[:-2], len(self.kernel_t), x.shape[-1]), dtype=x.dtype)
+        multiply(self.kernel_t, x, z)
         z += self.bias[:, np.newaxis]
         output = np.empty_like(z)
         self.phi.function(z, output)
@@ -109,4 +110,6 @@ class _DenseStep:
         shift = rule.stabilizer.shift(trace.z, trace.mask)
         sent, lost = message(share, trace.output, trace.z + shift, self.phi.slope_at_zero)
         kept = settle(rule, sent, self.bias, shift, len(self.kernel), lost)
-        return Swept((Share(np.matmul(self.kernel, sent), kept.offsets),), kept.bias, kept.stabilizer)
+        loadings = np.empty((*sent.shape[:-2], len(self.kernel), sent.shape[-1]), dtype=sent.dtype)
+        multiply(self.kernel, sent, loadings)
+        return Swept((Share(loadings, kept.offsets),), kept.bias, kept.stabilizer)

@@ -9,6 +9,28 @@ from skdrfm.lrp._layer import Share
 from skdrfm.lrp._rules import Rule
 from skdrfm.lrp._stabilizer import divided, quotient, sum_product
 
+# From about this many multiplications on, BLAS starts threads of its own, which get in the way of ours.
+_LARGEST_PRODUCT = 1_000_000
+
+
+def multiply(weights: FloatArray, x: FloatArray, out: FloatArray) -> None:
+    """Multiply weights and samples in blocks of samples that one thread of BLAS computes alone.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n_out, n_in)
+        The weights.
+    x : ndarray of shape (..., n_in, n_samples)
+        What is multiplied.
+    out : ndarray of shape (..., n_out, n_samples)
+        Where the product goes.
+    """
+    n_samples = x.shape[-1]
+    block = max(_LARGEST_PRODUCT // weights.size // 64, 1) * 64
+    for start in range(0, n_samples, block):
+        samples = slice(start, start + block)
+        np.matmul(weights, x[..., samples], out=out[..., samples])
+
 
 class Message(NamedTuple):
     """Relevance of each unit per unit of its stabilized pre-activation, and what could not be shared."""

@@ -13,6 +13,8 @@ from numpy.typing import DTypeLike
 from skdrfm._typing import BoolArray, FloatArray
 from skdrfm.lrp._activations import ACTIVATIONS, GATES
 from skdrfm.lrp._layer import Share, check_choice, store_array
+from skdrfm.lrp._linear import multiply
+from skdrfm.lrp._lstm_fast import sweep_signal_takes_all
 from skdrfm.lrp._lstm_offsets import FORGET, INPUT, OUTPUT, LSTMOffsets
 from skdrfm.lrp._recurrent import Arrived, CellSwept, Recurrent
 from skdrfm.lrp._rules import Rule
@@ -99,6 +101,7 @@ class LSTMTrace(NamedTuple):
     o: FloatArray
     z_g: FloatArray  # pre-activation of the candidate: input, recurrent and bias together
     g: FloatArray
+    p: FloatArray  # i g, what enters the cell
     c: FloatArray
     phi_c: FloatArray
     h: FloatArray
@@ -148,6 +151,7 @@ class LSTMCell:
         # One product for input, state before and bias: what is multiplied is (x_t, h_{t-1}, 1).
         stacked = np.concatenate([layer.kernel, layer.recurrent_kernel, layer.bias[np.newaxis]])
         self.up = np.ascontiguousarray((stacked[:, order] * scale).T, dtype=dtype)
+        self.down_all = np.ascontiguousarray(stacked[:, g], dtype=dtype)
         # For the sweep, without and with the gates: weights of (x_t, h_{t-1}), number of inputs, biases.
         self.down = {
             uses_gates: (
@@ -166,21 +170,23 @@ class LSTMCell:
         z = np.empty((n_steps, 4 * n, n_samples), dtype=x.dtype)
         i, f, o, z_g = (z[:, k * n : (k + 1) * n] for k in range(4))
         z_gates = np.empty((n_steps, 3 * n, n_samples), dtype=x.dtype) if keep_gates else None
-        g, c, phi_c = (np.empty((n_steps, n, n_samples), dtype=x.dtype) for _ in range(3))
-        kept = np.empty(c.shape[1:], dtype=x.dtype)
+        g, p, c, phi_c = (np.empty((n_steps, n, n_samples), dtype=x.dtype) for _ in range(4))
         read = np.empty((n_steps + 1, n_in + n + 1, n_samples), dtype=x.dtype)
         read[:-1, :n_in], read[:, -1] = x, 1
         before, h = read[:-1, n_in:-1], read[1:, n_in:-1]  # states before and after each step
         before[0], c_before = states if states else (0, None)
         for t in range(n_steps):
-            np.matmul(self.up, read[t], out=z[t])
+            multiply(self.up, read[t], z[t])
             if z_gates is not None:
                 np.divide(z[t, : 3 * n], self.gate.scale, out=z_gates[t])
             self.gate.squash(z[t, : 3 * n])
             self.phi.function(z_g[t], g[t])
-            np.multiply(i[t], g[t], out=c[t])
-            if c_before is not None:
-                c[t] += np.multiply(f[t], c_before, out=kept)
+            np.multiply(i[t], g[t], out=p[t])
+            if c_before is None:
+                c[t] = p[t]
+            else:
+                np.multiply(f[t], c_before, out=c[t])
+                c[t] += p[t]
             self.phi.function(c[t], phi_c[t])
             np.multiply(o[t], phi_c[t], out=h[t])
             if mask is not None:  # padding leaves the states as they were
@@ -188,7 +194,7 @@ class LSTMCell:
                 np.copyto(h[t], before[t], where=~mask[t])
             c_before = c[t]
         per_gate = None if z_gates is None else tuple(z_gates[:, k * n : (k + 1) * n] for k in range(3))
-        return LSTMTrace(i, f, o, z_g, g, c, phi_c, h, per_gate, mask, states)
+        return LSTMTrace(i, f, o, z_g, g, p, c, phi_c, h, per_gate, mask, states)
 
     def sweep(self, trace: LSTMTrace, arrived: Arrived, rule: Rule) -> CellSwept:
         """Sweep relevance back through time, from the last step to the first.
@@ -217,6 +223,10 @@ class LSTMCell:
         CellSwept
             Shares of the input and of the initial states, and the parts of biases and stabilizers.
         """
+        if rule.name == "lrp-all" and not rule.bias_factor and trace.mask is None and not arrived.has_offsets:
+            sizes = [rule.stabilizer.size(z) for z in (trace.c, trace.z_g)]
+            if all(size.all() for size in sizes):
+                return sweep_signal_takes_all(self.down_all, self.down[False][1], trace, arrived, *sizes)
         k = self._gradient(trace) if rule.is_gradient else self._coefficients(trace, rule)
         n, uses_gates = self.n_units, rule.uses_gates
         down, n_in, bias = self.down[uses_gates]
@@ -254,7 +264,7 @@ class LSTMCell:
             if before is not None:  # padding keeps nothing
                 for nothing in (u[t], sent[t]) if injected is None else (u[t], sent[t], injected[t]):
                     np.copyto(nothing, 0, where=before[2])
-            np.matmul(down, sent[t], out=below[t])
+            multiply(down, sent[t], below[t])
             lambda_h = below[t, n_in:]
             if rule.is_closed_form:
                 lambda_h[:] = 0
@@ -294,7 +304,7 @@ class LSTMCell:
         c_before = _before(trace.c, trace.states[1:])
         signals = (trace.z_g, c_before, trace.c)
         w = tuple(map(rule.signal_share, trace.z_gates, signals, shifted))
-        products = (trace.i * trace.g, trace.f * c_before, trace.o * trace.phi_c)
+        products = (trace.p, trace.f * c_before, trace.o * trace.phi_c)
         into_gates = tuple((1 - w) * divided(p, z) for w, p, z in zip(w, products, shifted, strict=True))
         shift_sent = np.concatenate([*shifts, shift_g], axis=1)
         return LSTMCoefficients(

@@ -47,8 +47,7 @@ class LSTMOffsets:
         cls, bias: FloatArray, n_inlets: int, trace: "LSTMTrace", k: "LSTMCoefficients", arrived: Arrived, rule: Rule
     ) -> "LSTMOffsets | None":
         """Return offsets to track, None where there are none."""
-        none_came = arrived.offsets is None and all(s is None or s.offsets is None for s in arrived.final)
-        if rule.is_gradient or (none_came and not rule.bias_factor):
+        if rule.is_gradient or not (arrived.has_offsets or rule.bias_factor):
             return None
         return cls(bias, n_inlets, trace, k, arrived, rule)
 

@@ -14,7 +14,7 @@ from skdrfm.lrp._gru import GRUTrace
 from skdrfm.lrp._layer import Layer
 from skdrfm.lrp._lstm import LSTMTrace
 from skdrfm.lrp._network import Network
-from skdrfm.lrp._propagate import Run, check_dtype, check_samples, chosen_chunk, samples_last
+from skdrfm.lrp._propagate import DEFAULT_CHUNK_SIZE, Run, check_dtype, check_samples, samples_last
 from skdrfm.lrp._recurrent import Recurrent
 from skdrfm.lrp._simple_rnn import SimpleRNN
 
@@ -43,7 +43,7 @@ def survival(
     X: ArrayLike,
     *,
     dtype: DTypeLike = np.float64,
-    chunk_size: int | None = None,
+    chunk_size: int = DEFAULT_CHUNK_SIZE,
     n_threads: int | None = None,
 ) -> tuple[Survival, ...]:
     """Multiply the forget gates of each recurrent layer over time (Arras et al. 2019, 1909.12114).
@@ -108,7 +108,7 @@ def survival(
             left = _left(trace)
             profile.values[rows] = (left[::-1] if cell.go_backwards else left).transpose(2, 0, 1)
 
-    run_in_chunks(work, len(X), chunk_size=chosen_chunk(chunk_size, network), n_threads=n_threads)
+    run_in_chunks(work, len(X), chunk_size=chunk_size, n_threads=n_threads)
     for profile in profiles:
         profile.values.setflags(write=False)
     return tuple(profiles)

@@ -13,11 +13,11 @@ from skdrfm.lrp._chunks import run_in_chunks
 from skdrfm.lrp._coverage import cover
 from skdrfm.lrp._network import Network
 from skdrfm.lrp._propagate import (
+    DEFAULT_CHUNK_SIZE,
     Relevance,
     Run,
     check_dtype,
     check_samples,
-    chosen_chunk,
     propagate,
     samples_last,
 )
@@ -124,7 +124,7 @@ def attribute(
     *,
     rule: MethodLike = "lrp-all",
     dtype: DTypeLike = np.float64,
-    chunk_size: int | None = None,
+    chunk_size: int = DEFAULT_CHUNK_SIZE,
     n_threads: int | None = None,
     **options: Any,
 ) -> Relevance:
@@ -194,7 +194,7 @@ def attribute(
         predictions[rows], loading = _explain(method, x, run.forward, gradient)
         loadings[rows] = loading.transpose(2, 0, 1)
 
-    run_in_chunks(work, len(X), chunk_size=chosen_chunk(chunk_size, network), n_threads=n_threads)
+    run_in_chunks(work, len(X), chunk_size=chunk_size, n_threads=n_threads)
     return Relevance(predictions, loadings, bias, nothing, nothing, coverage=cover(network.layers, rules))
 
 

@@ -14,11 +14,14 @@ from skdrfm.lrp._additive import AdditiveLSTM
 from skdrfm.lrp._bidirectional import Bidirectional
 from skdrfm.lrp._chunks import run_in_chunks
 from skdrfm.lrp._coverage import LayerCoverage, cover
-from skdrfm.lrp._layer import Layer, Share, Signal, Step, Swept, title
+from skdrfm.lrp._layer import Share, Signal, Step, Swept, title
 from skdrfm.lrp._lstm import LSTM
 from skdrfm.lrp._network import INPUT, Network, Source
 from skdrfm.lrp._recurrent import Recurrent, added
 from skdrfm.lrp._rules import Rule, RuleLike, resolve_rules
+
+# Large enough that threads seldom wait for each other at the interpreter, small enough for the cache.
+DEFAULT_CHUNK_SIZE = 2048
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +69,7 @@ def predict(
     X: ArrayLike,
     *,
     dtype: DTypeLike = np.float64,
-    chunk_size: int | None = None,
+    chunk_size: int = DEFAULT_CHUNK_SIZE,
     n_threads: int | None = None,
 ) -> FloatArray:
     """Predict with a network.
@@ -79,8 +82,8 @@ def predict(
         Samples, oldest time step first.
     dtype : {float32, float64}, default=float64
         Type of the computation and of the result.
-    chunk_size : int, default=None
-        Samples that are computed at once; None: so many that a chunk stays in the processor's cache.
+    chunk_size : int, default=2048
+        Samples that are computed at once.
     n_threads : int, default=None
         Number of threads; None for the cores that this process may use.
 
@@ -115,7 +118,7 @@ def predict(
     def work(rows: slice) -> None:
         predictions[rows] = run.forward(samples_last(X[rows], dtype))
 
-    run_in_chunks(work, len(X), chunk_size=chosen_chunk(chunk_size, network), n_threads=n_threads)
+    run_in_chunks(work, len(X), chunk_size=chunk_size, n_threads=n_threads)
     if network.output_activation != "linear":
         link = LINKS[network.output_activation]
         predictions *= link.scale
@@ -133,7 +136,7 @@ def propagate(
     bias_factor: float = Rule.bias_factor,
     sequence: str = Rule.sequence,
     dtype: DTypeLike = np.float64,
-    chunk_size: int | None = None,
+    chunk_size: int = DEFAULT_CHUNK_SIZE,
     n_threads: int | None = None,
 ) -> Relevance:
     """Explain predictions by layer-wise relevance propagation, in one backward pass.
@@ -162,8 +165,8 @@ def propagate(
         What becomes of the relevance of a layer that returns a sequence; see `Rule`.
     dtype : {float32, float64}, default=float64
         Type of the computation and of the result.
-    chunk_size : int, default=None
-        Samples that are computed at once; None: so many that a chunk stays in the processor's cache.
+    chunk_size : int, default=2048
+        Samples that are computed at once.
     n_threads : int, default=None
         Number of threads; None for the cores that this process may use.
 
@@ -214,7 +217,7 @@ def propagate(
             offsets[rows] = np.broadcast_to(share.offsets, share.loadings.shape).transpose(2, 0, 1)
         bias[rows], stabilizer[rows], state[rows] = swept.bias, swept.stabilizer, swept.state
 
-    run_in_chunks(work, len(X), chunk_size=chosen_chunk(chunk_size, network), n_threads=n_threads)
+    run_in_chunks(work, len(X), chunk_size=chunk_size, n_threads=n_threads)
     return Relevance(predictions, loadings, bias, stabilizer, state, offsets, cover(network.layers, rules))
 
 
@@ -279,24 +282,6 @@ def _check_rules(network: Network, rules: Sequence[Rule]) -> None:
                 f"The rule {rule.name!r} is defined for LSTM layers. Got {title(layer)} ({cell.kind}). Give this layer "
                 f"another one: Composite({{{layer.name or layer.kind!r}: 'lrp-all'}}, {rule.name!r})."
             )
-
-
-def chosen_chunk(chunk_size: int | None, network: Network) -> int:
-    """Size of chunks whose working set stays in the cache.
-
-    Their products also stay below the million of multiplications at which BLAS starts threads of its own, which would
-    get in the way of ours.
-    """
-    if chunk_size is not None:
-        return chunk_size
-    largest = max(_n_weights(layer) for layer in network.layers)
-    return int(np.clip(1_000_000 // max(largest, 1) // 64, 1, 7)) * 64
-
-
-def _n_weights(layer: Layer) -> int:
-    """Count the weights of a layer, of one direction."""
-    layer = layer.forward if isinstance(layer, Bidirectional) else layer
-    return sum(value.size for value in vars(layer).values() if isinstance(value, np.ndarray))
 
 
 def samples_last(X: FloatArray, dtype: DTypeLike) -> FloatArray:

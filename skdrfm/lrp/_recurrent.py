@@ -18,6 +18,11 @@ class Arrived(NamedTuple):
     offsets: FloatArray | None
     final: tuple[Share | None, ...]
 
+    @property
+    def has_offsets(self) -> bool:
+        """Whether some of the relevance does not scale with what it belongs to."""
+        return self.offsets is not None or any(s is not None and s.offsets is not None for s in self.final)
+
 
 class CellSwept(NamedTuple):
     """What a cell hands down, in the order of reading."""

@@ -45,8 +45,23 @@ class Stabilizer:
         ndarray of the shape of z
             The shift; where z is 0 it has the sign of the zero, as nothing is divided there.
         """
+        return with_sign(self.size(z, mask), z, np.empty_like(z))
+
+    def size(self, z: FloatArray, mask: BoolArray | None = None) -> FloatArray:
+        """Size of the shift, sample by sample.
+
+        Parameters
+        ----------
+        z, mask : as in shift
+            Denominators of one layer, and its padding.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (1,)
+            Sizes >= 0; one for all samples in the absolute mode.
+        """
         if self.mode == "absolute":
-            return _with_sign(np.array([self.epsilon], dtype=z.dtype), z)
+            return np.array([self.epsilon], dtype=z.dtype)
         if mask is None:
             mean_square = sum_product(z, z)
             mean_square /= z[..., 0].size
@@ -55,16 +70,37 @@ class Stabilizer:
             mean_square /= np.maximum(mask.sum(axis=0), 1) * z.shape[1]
         size = np.sqrt(mean_square, out=mean_square)
         size *= self.epsilon
-        return _with_sign(size, z)
+        return size
 
 
-def _with_sign(size: FloatArray, z: FloatArray) -> FloatArray:
-    """Give a size >= 0 the sign of z, as np.copysign does at up to four times the cost."""
-    bits = np.int64 if z.dtype == np.float64 else np.int32
-    signed = np.empty_like(z)
-    np.bitwise_and(z.view(bits), np.array(np.iinfo(bits).min, dtype=bits), out=signed.view(bits))
-    np.bitwise_or(signed.view(bits), size.view(bits), out=signed.view(bits))
-    return signed
+SIGN_BITS = {
+    np.dtype(kind): (bits, np.array(np.iinfo(bits).min, dtype=bits))
+    for kind, bits in ((np.float32, np.int32), (np.float64, np.int64))
+}
+
+
+def with_sign(size: FloatArray, z: FloatArray, out: FloatArray) -> FloatArray:
+    """Give a size >= 0 the sign of z, as np.copysign does at up to four times the cost.
+
+    Parameters
+    ----------
+    size : ndarray that broadcasts against z
+        Sizes, of the dtype of z.
+    z : ndarray of shape (..., n_samples)
+        Numbers whose sign is taken.
+    out : ndarray of the shape of z
+        Where the result goes.
+
+    Returns
+    -------
+    ndarray of the shape of z
+        The array `out`.
+    """
+    bits, sign = SIGN_BITS[z.dtype]
+    signed = out.view(bits)
+    np.bitwise_and(z.view(bits), sign, out=signed)
+    np.bitwise_or(signed, size.view(bits), out=signed)
+    return out
 
 
 def sum_product(a: FloatArray, b: FloatArray) -> FloatArray:

@@ -27,8 +27,7 @@ class StateShare:
     @classmethod
     def of(cls, final: Share | None, like: FloatArray, arrived: Arrived, rule: Rule) -> "StateShare":
         """Start from the share of the final state, zeros where nothing reads it."""
-        came = arrived.offsets is not None or (final is not None and final.offsets is not None)
-        tracked = not rule.is_gradient and (came or bool(rule.bias_factor))
+        tracked = not rule.is_gradient and (arrived.has_offsets or bool(rule.bias_factor))
         loadings = np.zeros_like(like) if final is None else final.loadings
         offsets = np.zeros_like(like) if tracked else None
         if offsets is not None and final is not None and final.offsets is not None:

@@ -1,0 +1,74 @@
+"""The sweep of an LSTM by the default rule, without anything special, in as few passes as it takes."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from skdrfm._typing import FloatArray
+from skdrfm.lrp._layer import Share
+from skdrfm.lrp._linear import multiply
+from skdrfm.lrp._recurrent import Arrived, CellSwept
+from skdrfm.lrp._stabilizer import SIGN_BITS
+
+if TYPE_CHECKING:
+    from skdrfm.lrp._lstm import LSTMTrace
+
+
+def sweep_signal_takes_all(
+    down: FloatArray, n_in: int, trace: "LSTMTrace", arrived: Arrived, size_c: FloatArray, size_g: FloatArray
+) -> CellSwept:
+    """Sweep relevance back through time where gates get none of it, no step is padding and no denominator is 0.
+
+    It is the sweep of `LSTMCell` with the factors of a step multiplied together as they are needed, so that a step
+    stays in the cache: ``u = (h lambda_h + c carry) / (c + eps s)`` and ``v = i g u / (z_g + eps s)``.
+
+    Parameters
+    ----------
+    down : ndarray of shape (n_in + n_units + 1, n_units)
+        Candidate's weights of input, state before and bias.
+    n_in : int
+        Number of inputs.
+    trace : LSTMTrace
+        What the forward pass left.
+    arrived : Arrived
+        Relevance of outputs and final states, without offsets.
+    size_c, size_g : ndarray of shape (n_samples,) or (1,)
+        Sizes of the stabilizers of cells and candidates, > 0.
+
+    Returns
+    -------
+    CellSwept
+        Shares of the input and of the initial states, and the parts of biases and stabilizers.
+    """
+    c, z_g, h = trace.c, trace.z_g, trace.h
+    n_steps, _, n_samples = c.shape
+    below = np.empty((n_steps, len(down), n_samples), dtype=c.dtype)  # loadings of (x_t, h_{t-1}), part of the bias
+    final_h, final_c = arrived.final
+    lambda_h = np.zeros_like(c[0]) if final_h is None else final_h.loadings.copy()
+    carry = np.zeros_like(c[0]) if final_c is None else final_c.loadings.copy()
+    u, v, shift, shifted = (np.empty_like(c[0]) for _ in range(4))
+    bits, sign = SIGN_BITS[c.dtype]
+    c_bits, g_bits, shift_bits, size_c_bits, size_g_bits = (a.view(bits) for a in (c, z_g, shift, size_c, size_g))
+    stabilizer = np.zeros(n_samples, dtype=c.dtype)
+    first_loaded = n_steps - (0 if arrived.loadings is None else len(arrived.loadings))
+    for t in range(n_steps - 1, -1, -1):
+        if arrived.loadings is not None and t >= first_loaded:
+            lambda_h += arrived.loadings[t - first_loaded]
+        np.bitwise_and(c_bits[t], sign, out=shift_bits)  # the sign of c with the size of the stabilizer
+        np.bitwise_or(shift_bits, size_c_bits, out=shift_bits)
+        np.add(c[t], shift, out=shifted)
+        np.multiply(h[t], lambda_h, out=u)
+        carry *= c[t]
+        u += carry
+        u /= shifted
+        stabilizer += np.einsum("un,un->n", shift, u)
+        np.bitwise_and(g_bits[t], sign, out=shift_bits)
+        np.bitwise_or(shift_bits, size_g_bits, out=shift_bits)
+        np.add(z_g[t], shift, out=shifted)
+        np.multiply(trace.p[t], u, out=v)
+        v /= shifted
+        stabilizer += np.einsum("un,un->n", shift, v)
+        np.multiply(trace.f[t], u, out=carry)
+        multiply(down, v, below[t])
+        lambda_h = below[t, n_in:-1]
+    return CellSwept(Share(below[:, :n_in]), (Share(lambda_h), Share(carry)), below[:, -1].sum(axis=0), stabilizer)
