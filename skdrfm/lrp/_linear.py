@@ -13,6 +13,11 @@ from skdrfm.lrp._stabilizer import divided, quotient, sum_product
 _LARGEST_PRODUCT = 1_000_000
 
 
+def largest_block(n_weights: int) -> int:
+    """Return how many samples a product with so many weights may take at once, a multiple of 64."""
+    return max(_LARGEST_PRODUCT // n_weights // 64, 1) * 64
+
+
 def multiply(weights: FloatArray, x: FloatArray, out: FloatArray) -> None:
     """Multiply weights and samples in blocks of samples that one thread of BLAS computes alone.
 
@@ -26,7 +31,7 @@ def multiply(weights: FloatArray, x: FloatArray, out: FloatArray) -> None:
         Where the product goes.
     """
     n_samples = x.shape[-1]
-    block = max(_LARGEST_PRODUCT // weights.size // 64, 1) * 64
+    block = largest_block(weights.size)
     for start in range(0, n_samples, block):
         samples = slice(start, start + block)
         np.matmul(weights, x[..., samples], out=out[..., samples])

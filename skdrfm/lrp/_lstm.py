@@ -5,13 +5,14 @@ in the order in which the layer reads them.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from skdrfm._typing import BoolArray, FloatArray
 from skdrfm.lrp._activations import ACTIVATIONS, GATES
+from skdrfm.lrp._blocks import Blocks
 from skdrfm.lrp._layer import Share, check_choice, store_array
 from skdrfm.lrp._linear import multiply
 from skdrfm.lrp._lstm_fast import sweep_signal_takes_all
@@ -94,7 +95,7 @@ class LSTM(Recurrent):
 
 
 class LSTMTrace(NamedTuple):
-    """What the forward pass leaves for the sweep, each (n_timesteps, n_units, n_samples)."""
+    """What the forward pass leaves for the sweep: arrays (n_timesteps, n_blocks, n_units, n_in_block)."""
 
     i: FloatArray
     f: FloatArray
@@ -104,15 +105,29 @@ class LSTMTrace(NamedTuple):
     p: FloatArray  # i g, what enters the cell
     c: FloatArray
     phi_c: FloatArray
-    h: FloatArray
-    z_gates: tuple[FloatArray, ...] | None  # pre-activations of i, f, o
-    mask: BoolArray | None
-    states: tuple[FloatArray, ...]  # initial h and c, or nothing for zeros
+    outputs: FloatArray  # h
+    z_gates: tuple[FloatArray, ...]  # pre-activations of i, f, o, or nothing
+    mask: BoolArray | None  # (n_timesteps, n_samples)
+    states: tuple[FloatArray, ...]  # initial h and c, (n_units, n_samples), or nothing for zeros
+    blocks: Blocks
+
+    @property
+    def h(self) -> FloatArray:
+        """Outputs of every step, (n_timesteps, n_units, n_samples)."""
+        return self.blocks.join(self.outputs)
 
     @property
     def final(self) -> tuple[FloatArray, ...]:
-        """States after the last step."""
-        return self.h[-1], self.c[-1]
+        """States after the last step, each (n_units, n_samples)."""
+        return self.blocks.join(self.outputs[-1]), self.blocks.join(self.c[-1])
+
+    def joined(self) -> "LSTMTrace":
+        """Return the same with arrays of shape (n_timesteps, n_units, n_samples)."""
+        join = self.blocks.join
+        arrays: dict[str, Any] = {
+            name: join(getattr(self, name)) for name in ("i", "f", "o", "z_g", "g", "p", "c", "phi_c", "outputs")
+        }
+        return self._replace(**arrays, z_gates=tuple(map(join, self.z_gates)))
 
 
 class LSTMCoefficients(NamedTuple):
@@ -167,19 +182,24 @@ class LSTMCell:
     ) -> LSTMTrace:
         """Run the cell; see Cell."""
         n, (n_steps, n_in, n_samples) = self.n_units, x.shape
-        z = np.empty((n_steps, 4 * n, n_samples), dtype=x.dtype)
-        i, f, o, z_g = (z[:, k * n : (k + 1) * n] for k in range(4))
-        z_gates = np.empty((n_steps, 3 * n, n_samples), dtype=x.dtype) if keep_gates else None
-        g, p, c, phi_c = (np.empty((n_steps, n, n_samples), dtype=x.dtype) for _ in range(4))
-        read = np.empty((n_steps + 1, n_in + n + 1, n_samples), dtype=x.dtype)
-        read[:-1, :n_in], read[:, -1] = x, 1
-        before, h = read[:-1, n_in:-1], read[1:, n_in:-1]  # states before and after each step
-        before[0], c_before = states if states else (0, None)
+        blocks = Blocks.of(n_samples, self.up.size)
+        shape = (n_steps, blocks.n_blocks, n, blocks.n_in_block)
+        z = np.empty((*shape[:2], 4 * n, shape[3]), dtype=x.dtype)
+        i, f, o, z_g = (z[:, :, k * n : (k + 1) * n] for k in range(4))
+        z_gates = np.empty((*shape[:2], 3 * n, shape[3]), dtype=x.dtype) if keep_gates else None
+        g, p, c, phi_c = (np.empty(shape, dtype=x.dtype) for _ in range(4))
+        read = np.empty((n_steps + 1, shape[1], n_in + n + 1, shape[3]), dtype=x.dtype)
+        blocks.cut(x, read[:-1, :, :n_in])
+        read[:, :, -1] = 1
+        before, h = read[:-1, :, n_in:-1], read[1:, :, n_in:-1]  # states before and after each step
+        before[0], c_before = map(blocks.cut_new, states) if states else (0, None)
+        padded = None if mask is None else ~blocks.cut_new(mask[:, np.newaxis])
         for t in range(n_steps):
-            multiply(self.up, read[t], z[t])
+            np.matmul(self.up, read[t], out=z[t])
+            gates = z[t, :, : 3 * n]
             if z_gates is not None:
-                np.divide(z[t, : 3 * n], self.gate.scale, out=z_gates[t])
-            self.gate.squash(z[t, : 3 * n])
+                np.divide(gates, self.gate.scale, out=z_gates[t])
+            self.gate.squash(gates)
             self.phi.function(z_g[t], g[t])
             np.multiply(i[t], g[t], out=p[t])
             if c_before is None:
@@ -189,12 +209,12 @@ class LSTMCell:
                 c[t] += p[t]
             self.phi.function(c[t], phi_c[t])
             np.multiply(o[t], phi_c[t], out=h[t])
-            if mask is not None:  # padding leaves the states as they were
-                np.copyto(c[t], 0 if c_before is None else c_before, where=~mask[t])
-                np.copyto(h[t], before[t], where=~mask[t])
+            if padded is not None:  # padding leaves the states as they were
+                np.copyto(c[t], 0 if c_before is None else c_before, where=padded[t])
+                np.copyto(h[t], before[t], where=padded[t])
             c_before = c[t]
-        per_gate = None if z_gates is None else tuple(z_gates[:, k * n : (k + 1) * n] for k in range(3))
-        return LSTMTrace(i, f, o, z_g, g, p, c, phi_c, h, per_gate, mask, states)
+        per_gate = () if z_gates is None else tuple(z_gates[:, :, k * n : (k + 1) * n] for k in range(3))
+        return LSTMTrace(i, f, o, z_g, g, p, c, phi_c, h, per_gate, mask, states, blocks)
 
     def sweep(self, trace: LSTMTrace, arrived: Arrived, rule: Rule) -> CellSwept:
         """Sweep relevance back through time, from the last step to the first.
@@ -224,9 +244,10 @@ class LSTMCell:
             Shares of the input and of the initial states, and the parts of biases and stabilizers.
         """
         if rule.name == "lrp-all" and not rule.bias_factor and trace.mask is None and not arrived.has_offsets:
-            sizes = [rule.stabilizer.size(z) for z in (trace.c, trace.z_g)]
+            sizes = [_size_in_blocks(rule, z) for z in (trace.c, trace.z_g)]
             if all(size.all() for size in sizes):
                 return sweep_signal_takes_all(self.down_all, self.down[False][1], trace, arrived, *sizes)
+        trace = trace.joined()
         k = self._gradient(trace) if rule.is_gradient else self._coefficients(trace, rule)
         n, uses_gates = self.n_units, rule.uses_gates
         down, n_in, bias = self.down[uses_gates]
@@ -298,7 +319,6 @@ class LSTMCell:
         into_g *= trace.i
         if not rule.uses_gates:
             return LSTMCoefficients(out, keep, forget, into_g, shift_c, shift_g)
-        assert trace.z_gates is not None
         shifts = [shift(z, trace.mask) for z in trace.z_gates]
         shifted = [z + s for z, s in zip(trace.z_gates, shifts, strict=True)]
         c_before = _before(trace.c, trace.states[1:])
@@ -313,7 +333,6 @@ class LSTMCell:
 
     def _gradient(self, trace: LSTMTrace) -> LSTMCoefficients:
         """Coefficients that make the sweep the derivative of the layer."""
-        assert trace.z_gates is not None
         gate, phi = self.gate.slope, self.phi.slope
         z_i, z_f, z_o = trace.z_gates
         into_gates = (
@@ -326,6 +345,14 @@ class LSTMCell:
         return LSTMCoefficients(
             phi(trace.c, trace.phi_c) * trace.o, None, trace.f, into_g, nothing, nothing, into_gates
         )
+
+
+def _size_in_blocks(rule: Rule, z: FloatArray) -> FloatArray:
+    """Size of the stabilizer of arrays in blocks, (n_blocks, 1, n_in_block) or one for all."""
+    if rule.stabilizer.mode == "absolute":
+        return rule.stabilizer.size(z)
+    mean_square = np.einsum("tbun,tbun->bn", z, z)[:, np.newaxis] / (z.shape[0] * z.shape[2])
+    return rule.stabilizer.relative_size(mean_square)
 
 
 def _before(c: FloatArray, initial: tuple[FloatArray, ...]) -> FloatArray:

@@ -6,7 +6,6 @@ import numpy as np
 
 from skdrfm._typing import FloatArray
 from skdrfm.lrp._layer import Share
-from skdrfm.lrp._linear import multiply
 from skdrfm.lrp._recurrent import Arrived, CellSwept
 from skdrfm.lrp._stabilizer import SIGN_BITS
 
@@ -32,7 +31,7 @@ def sweep_signal_takes_all(
         What the forward pass left.
     arrived : Arrived
         Relevance of outputs and final states, without offsets.
-    size_c, size_g : ndarray of shape (n_samples,) or (1,)
+    size_c, size_g : ndarray of shape (n_blocks, 1, n_in_block) or (1,)
         Sizes of the stabilizers of cells and candidates, > 0.
 
     Returns
@@ -40,20 +39,22 @@ def sweep_signal_takes_all(
     CellSwept
         Shares of the input and of the initial states, and the parts of biases and stabilizers.
     """
-    c, z_g, h = trace.c, trace.z_g, trace.h
-    n_steps, _, n_samples = c.shape
-    below = np.empty((n_steps, len(down), n_samples), dtype=c.dtype)  # loadings of (x_t, h_{t-1}), part of the bias
-    final_h, final_c = arrived.final
-    lambda_h = np.zeros_like(c[0]) if final_h is None else final_h.loadings.copy()
-    carry = np.zeros_like(c[0]) if final_c is None else final_c.loadings.copy()
+    blocks, c, z_g, h = trace.blocks, trace.c, trace.z_g, trace.outputs
+    n_steps, n_blocks, _, n_in_block = c.shape
+    # Loadings of (x_t, h_{t-1}), and the part of the bias.
+    below = np.empty((n_steps, n_blocks, len(down), n_in_block), dtype=c.dtype)
+    lambda_h, carry = (
+        np.zeros_like(c[0]) if share is None else blocks.cut_new(share.loadings) for share in arrived.final
+    )
+    loaded = () if arrived.loadings is None else blocks.cut_new(arrived.loadings)
     u, v, shift, shifted = (np.empty_like(c[0]) for _ in range(4))
     bits, sign = SIGN_BITS[c.dtype]
     c_bits, g_bits, shift_bits, size_c_bits, size_g_bits = (a.view(bits) for a in (c, z_g, shift, size_c, size_g))
-    stabilizer = np.zeros(n_samples, dtype=c.dtype)
-    first_loaded = n_steps - (0 if arrived.loadings is None else len(arrived.loadings))
+    stabilizer = np.zeros((n_blocks, 1, n_in_block), dtype=c.dtype)
+    first_loaded = n_steps - len(loaded)
     for t in range(n_steps - 1, -1, -1):
-        if arrived.loadings is not None and t >= first_loaded:
-            lambda_h += arrived.loadings[t - first_loaded]
+        if t >= first_loaded:
+            lambda_h += loaded[t - first_loaded]
         np.bitwise_and(c_bits[t], sign, out=shift_bits)  # the sign of c with the size of the stabilizer
         np.bitwise_or(shift_bits, size_c_bits, out=shift_bits)
         np.add(c[t], shift, out=shifted)
@@ -61,14 +62,16 @@ def sweep_signal_takes_all(
         carry *= c[t]
         u += carry
         u /= shifted
-        stabilizer += np.einsum("un,un->n", shift, u)
+        stabilizer[:, 0] += np.einsum("bun,bun->bn", shift, u)
         np.bitwise_and(g_bits[t], sign, out=shift_bits)
         np.bitwise_or(shift_bits, size_g_bits, out=shift_bits)
         np.add(z_g[t], shift, out=shifted)
         np.multiply(trace.p[t], u, out=v)
         v /= shifted
-        stabilizer += np.einsum("un,un->n", shift, v)
+        stabilizer[:, 0] += np.einsum("bun,bun->bn", shift, v)
         np.multiply(trace.f[t], u, out=carry)
-        multiply(down, v, below[t])
-        lambda_h = below[t, n_in:-1]
-    return CellSwept(Share(below[:, :n_in]), (Share(lambda_h), Share(carry)), below[:, -1].sum(axis=0), stabilizer)
+        np.matmul(down, v, out=below[t])
+        lambda_h = below[t, :, n_in:-1]
+    join = blocks.join
+    inputs, states = Share(join(below[:, :, :n_in])), (Share(join(lambda_h)), Share(join(carry)))
+    return CellSwept(inputs, states, join(below[:, :, -1:].sum(axis=0))[0], join(stabilizer)[0])

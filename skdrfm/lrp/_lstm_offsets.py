@@ -30,7 +30,7 @@ class LSTMOffsets:
         self.bias, self.n_inlets, self.hands_down = bias, n_inlets, bool(rule.bias_factor)
         self.arrived, self.k, self.mask = arrived.offsets, k, trace.mask
         self.shifted_c = trace.c + k.shift_c
-        z = [trace.z_g] if trace.z_gates is None or not rule.uses_gates else [*trace.z_gates, trace.z_g]
+        z = [*trace.z_gates, trace.z_g] if rule.uses_gates else [trace.z_g]
         self.shifted_sent = np.concatenate(z, axis=1) + k.shift_sent
         shape = k.out.shape[1:]
         self.h, self.c = (

@@ -135,7 +135,7 @@ class RecurrentStep:
             # A padded step repeats the last output; before the first real step there is none.
             visible = read if self.layer.zero_output_for_mask else np.logical_or.accumulate(read, axis=0)
             shown = visible[:, np.newaxis].astype(x.dtype)
-        output = trace.h if self.layer.return_sequences else trace.h[-1]
+        output = trace.h if self.layer.return_sequences else trace.final[0]
         if shown is not None:
             output = output * (shown if self.layer.return_sequences else shown[-1])
         final = tuple(Signal(state) for state in trace.final) if self.layer.return_state else ()

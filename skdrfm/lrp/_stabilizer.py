@@ -68,6 +68,10 @@ class Stabilizer:
         else:
             mean_square = np.einsum("tun,tun,tn->n", z, z, mask)
             mean_square /= np.maximum(mask.sum(axis=0), 1) * z.shape[1]
+        return self.relative_size(mean_square)
+
+    def relative_size(self, mean_square: FloatArray) -> FloatArray:
+        """Size of the shift from the mean square of what it stabilizes, computed in place."""
         size = np.sqrt(mean_square, out=mean_square)
         size *= self.epsilon
         return size
