@@ -181,7 +181,7 @@ class BaseNetworkRegressor(BaseFactorRegressor):
         bias_factor: float = 0.0,
         sequence: str = "full",
         dtype: str = "float64",
-        chunk_size: int = 4096,
+        chunk_size: int = 2048,
     ) -> Explanation:
         """Explain each prediction as a linear factor model, by layer-wise relevance propagation.
 
@@ -205,7 +205,7 @@ class BaseNetworkRegressor(BaseFactorRegressor):
             What becomes of the relevance of a layer that returns a sequence; only "full" loses nothing.
         dtype : {"float64", "float32"}, default="float64"
             Precision of the computation.
-        chunk_size : int, default=4096
+        chunk_size : int, default=2048
             Rows computed at a time.
 
         Returns

@@ -22,7 +22,7 @@ def explain(
     bias_factor: float = 0.0,
     sequence: str = "full",
     dtype: str = "float64",
-    chunk_size: int = 4096,
+    chunk_size: int = 2048,
     output: int | None = None,
 ) -> Explanation:
     """Explain predictions as linear factor models.
@@ -43,7 +43,7 @@ def explain(
         Options of a relevance rule given by name.
     dtype : {"float64", "float32"}, default="float64"
         Precision of the computation.
-    chunk_size : int, default=4096
+    chunk_size : int, default=2048
         Rows computed at a time.
     output : int, default=None
         Which output unit of a Keras model to explain, where it has several.

@@ -105,7 +105,7 @@ class LagMemory:
         return f"LagMemory(n_samples={n_samples}, n_timesteps={n_timesteps}, n_units={n_units})"
 
 
-def lag_memory(model: Any, X: Any, *, chunk_size: int = 4096) -> LagMemory:
+def lag_memory(model: Any, X: Any, *, chunk_size: int = 2048) -> LagMemory:
     """Multiply the forget gates of a recurrent model over time (Arras et al. 2019, 1909.12114).
 
     Along the memory of a cell, relevance of a lag is multiplied with the forget gates of all later steps. Their
@@ -117,7 +117,7 @@ def lag_memory(model: Any, X: Any, *, chunk_size: int = 4096) -> LagMemory:
         As for `explain`, with an LSTM, a GRU (whose update gate forgets) or an additive cell (which forgets nothing).
     X : DataFrame or ndarray
         Rows, as the model predicts them.
-    chunk_size : int, default=4096
+    chunk_size : int, default=2048
         Rows computed at a time.
 
     Returns

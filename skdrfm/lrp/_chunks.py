@@ -51,5 +51,5 @@ def _usable_cores() -> int:
 
 def _check_positive(name: str, value: object) -> None:
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-        way_out = "None uses all cores." if name == "n_threads" else "4096 suits most networks."
+        way_out = "None uses all cores." if name == "n_threads" else "2048 suits most networks."
         raise ValueError(f"'{name}' must be an integer >= 1. Got {value!r}. {way_out}")

@@ -5,13 +5,13 @@ in the order in which the layer reads them.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from skdrfm._typing import BoolArray, FloatArray
-from skdrfm.lrp._activations import ACTIVATIONS, GATES
+from skdrfm.lrp._activations import ACTIVATIONS, GATES, Phi
 from skdrfm.lrp._blocks import Blocks
 from skdrfm.lrp._layer import Share, check_choice, store_array
 from skdrfm.lrp._linear import multiply
@@ -101,10 +101,8 @@ class LSTMTrace(NamedTuple):
     f: FloatArray
     o: FloatArray
     z_g: FloatArray  # pre-activation of the candidate: input, recurrent and bias together
-    g: FloatArray
     p: FloatArray  # i g, what enters the cell
     c: FloatArray
-    phi_c: FloatArray
     outputs: FloatArray  # h
     z_gates: tuple[FloatArray, ...]  # pre-activations of i, f, o, or nothing
     mask: BoolArray | None  # (n_timesteps, n_samples)
@@ -121,13 +119,32 @@ class LSTMTrace(NamedTuple):
         """States after the last step, each (n_units, n_samples)."""
         return self.blocks.join(self.outputs[-1]), self.blocks.join(self.c[-1])
 
-    def joined(self) -> "LSTMTrace":
-        """Return the same with arrays of shape (n_timesteps, n_units, n_samples)."""
-        join = self.blocks.join
-        arrays: dict[str, Any] = {
-            name: join(getattr(self, name)) for name in ("i", "f", "o", "z_g", "g", "p", "c", "phi_c", "outputs")
-        }
-        return self._replace(**arrays, z_gates=tuple(map(join, self.z_gates)))
+    def joined(self, phi: Phi) -> "JoinedTrace":
+        """Return the same in arrays of shape (n_timesteps, n_units, n_samples), and the activations anew."""
+        arrays = (self.i, self.f, self.o, self.z_g, self.p, self.c)
+        i, f, o, z_g, p, c = map(self.blocks.join, arrays)
+        g, phi_c = np.empty_like(z_g), np.empty_like(c)
+        phi.function(z_g, g)
+        phi.function(c, phi_c)
+        return JoinedTrace(
+            i, f, o, z_g, g, p, c, phi_c, tuple(map(self.blocks.join, self.z_gates)), self.mask, self.states
+        )
+
+
+class JoinedTrace(NamedTuple):
+    """What the sweeps of rules other than the default need, each (n_timesteps, n_units, n_samples)."""
+
+    i: FloatArray
+    f: FloatArray
+    o: FloatArray
+    z_g: FloatArray
+    g: FloatArray
+    p: FloatArray
+    c: FloatArray
+    phi_c: FloatArray
+    z_gates: tuple[FloatArray, ...]
+    mask: BoolArray | None
+    states: tuple[FloatArray, ...]
 
 
 class LSTMCoefficients(NamedTuple):
@@ -163,15 +180,18 @@ class LSTMCell:
         order = np.concatenate([i, f, o, g])
         scale = np.repeat([self.gate.scale, 1.0], [3 * n, n])
 
-        # One product for input, state before and bias: what is multiplied is (x_t, h_{t-1}, 1).
-        stacked = np.concatenate([layer.kernel, layer.recurrent_kernel, layer.bias[np.newaxis]])
+        # One product for input, bias and state before: what is multiplied is (x_t, 1, h_{t-1}), without the state
+        # where it is 0.
+        n_in = self.n_inputs = layer.n_inputs
+        stacked = np.concatenate([layer.kernel, layer.bias[np.newaxis], layer.recurrent_kernel])
         self.up = np.ascontiguousarray((stacked[:, order] * scale).T, dtype=dtype)
+        self.up_first = np.ascontiguousarray(self.up[:, : n_in + 1])
         self.down_all = np.ascontiguousarray(stacked[:, g], dtype=dtype)
-        # For the sweep, without and with the gates: weights of (x_t, h_{t-1}), number of inputs, biases.
+        stacked = np.delete(stacked, n_in, axis=0)
+        # For the sweep, without and with the gates: weights of (x_t, h_{t-1}), and biases.
         self.down = {
             uses_gates: (
-                np.ascontiguousarray(stacked[:-1, columns], dtype=dtype),
-                layer.n_inputs,
+                np.ascontiguousarray(stacked[:, columns], dtype=dtype),
                 layer.bias[columns].astype(dtype),
             )
             for uses_gates, columns in ((False, g), (True, order))
@@ -187,34 +207,38 @@ class LSTMCell:
         z = np.empty((*shape[:2], 4 * n, shape[3]), dtype=x.dtype)
         i, f, o, z_g = (z[:, :, k * n : (k + 1) * n] for k in range(4))
         z_gates = np.empty((*shape[:2], 3 * n, shape[3]), dtype=x.dtype) if keep_gates else None
-        g, p, c, phi_c = (np.empty(shape, dtype=x.dtype) for _ in range(4))
+        p, c = (np.empty(shape, dtype=x.dtype) for _ in range(2))
+        value = np.empty(shape[1:], dtype=x.dtype)  # of an activation, at one step
         read = np.empty((n_steps + 1, shape[1], n_in + n + 1, shape[3]), dtype=x.dtype)
         blocks.cut(x, read[:-1, :, :n_in])
-        read[:, :, -1] = 1
-        before, h = read[:-1, :, n_in:-1], read[1:, :, n_in:-1]  # states before and after each step
+        read[:, :, n_in] = 1
+        before, h = read[:-1, :, n_in + 1 :], read[1:, :, n_in + 1 :]  # states before and after each step
         before[0], c_before = map(blocks.cut_new, states) if states else (0, None)
         padded = None if mask is None else ~blocks.cut_new(mask[:, np.newaxis])
         for t in range(n_steps):
-            np.matmul(self.up, read[t], out=z[t])
+            if t > 0 or states:
+                np.matmul(self.up, read[t], out=z[t])
+            else:
+                np.matmul(self.up_first, read[0, :, : n_in + 1], out=z[0])
             gates = z[t, :, : 3 * n]
             if z_gates is not None:
                 np.divide(gates, self.gate.scale, out=z_gates[t])
             self.gate.squash(gates)
-            self.phi.function(z_g[t], g[t])
-            np.multiply(i[t], g[t], out=p[t])
+            self.phi.function(z_g[t], value)
+            np.multiply(i[t], value, out=p[t])
             if c_before is None:
                 c[t] = p[t]
             else:
                 np.multiply(f[t], c_before, out=c[t])
                 c[t] += p[t]
-            self.phi.function(c[t], phi_c[t])
-            np.multiply(o[t], phi_c[t], out=h[t])
+            self.phi.function(c[t], value)
+            np.multiply(o[t], value, out=h[t])
             if padded is not None:  # padding leaves the states as they were
                 np.copyto(c[t], 0 if c_before is None else c_before, where=padded[t])
                 np.copyto(h[t], before[t], where=padded[t])
             c_before = c[t]
         per_gate = () if z_gates is None else tuple(z_gates[:, :, k * n : (k + 1) * n] for k in range(3))
-        return LSTMTrace(i, f, o, z_g, g, p, c, phi_c, h, per_gate, mask, states, blocks)
+        return LSTMTrace(i, f, o, z_g, p, c, h, per_gate, mask, states, blocks)
 
     def sweep(self, trace: LSTMTrace, arrived: Arrived, rule: Rule) -> CellSwept:
         """Sweep relevance back through time, from the last step to the first.
@@ -246,11 +270,13 @@ class LSTMCell:
         if rule.name == "lrp-all" and not rule.bias_factor and trace.mask is None and not arrived.has_offsets:
             sizes = [_size_in_blocks(rule, z) for z in (trace.c, trace.z_g)]
             if all(size.all() for size in sizes):
-                return sweep_signal_takes_all(self.down_all, self.down[False][1], trace, arrived, *sizes)
-        trace = trace.joined()
+                return sweep_signal_takes_all(self.down_all, self.n_inputs, trace, arrived, *sizes)
+        return self._sweep(trace.joined(self.phi), arrived, rule)
+
+    def _sweep(self, trace: JoinedTrace, arrived: Arrived, rule: Rule) -> CellSwept:
         k = self._gradient(trace) if rule.is_gradient else self._coefficients(trace, rule)
         n, uses_gates = self.n_units, rule.uses_gates
-        down, n_in, bias = self.down[uses_gates]
+        n_in, (down, bias) = self.n_inputs, self.down[uses_gates]
         (n_steps, _, n_samples), dtype = k.out.shape, k.out.dtype
         u, sent = np.empty_like(k.out), np.empty((n_steps, len(bias), n_samples), dtype=dtype)
         below = np.empty((n_steps, len(down), n_samples), dtype=dtype)  # loadings of (x_t, h_{t-1})
@@ -304,7 +330,7 @@ class LSTMCell:
         kept = sum_product(k.shift_c, u if injected is None else injected) + sum_product(k.shift_sent, sent) + lost
         return CellSwept(inputs, states, bias @ sent.sum(axis=0), kept)
 
-    def _coefficients(self, trace: LSTMTrace, rule: Rule) -> LSTMCoefficients:
+    def _coefficients(self, trace: JoinedTrace, rule: Rule) -> LSTMCoefficients:
         shift = rule.stabilizer.shift
         shift_c = shift(trace.c, trace.mask)
         shifted_c = trace.c + shift_c
@@ -331,7 +357,7 @@ class LSTMCell:
             out * w[OUTPUT], keep, trace.f * w[FORGET], into_g * w[INPUT], shift_c, shift_sent, into_gates, w
         )
 
-    def _gradient(self, trace: LSTMTrace) -> LSTMCoefficients:
+    def _gradient(self, trace: JoinedTrace) -> LSTMCoefficients:
         """Coefficients that make the sweep the derivative of the layer."""
         gate, phi = self.gate.slope, self.phi.slope
         z_i, z_f, z_o = trace.z_gates

@@ -23,8 +23,8 @@ def sweep_signal_takes_all(
 
     Parameters
     ----------
-    down : ndarray of shape (n_in + n_units + 1, n_units)
-        Candidate's weights of input, state before and bias.
+    down : ndarray of shape (n_in + 1 + n_units, n_units)
+        Candidate's weights of input, bias and state before.
     n_in : int
         Number of inputs.
     trace : LSTMTrace
@@ -41,7 +41,7 @@ def sweep_signal_takes_all(
     """
     blocks, c, z_g, h = trace.blocks, trace.c, trace.z_g, trace.outputs
     n_steps, n_blocks, _, n_in_block = c.shape
-    # Loadings of (x_t, h_{t-1}), and the part of the bias.
+    # Loadings of x_t, the part of the bias, and loadings of h_{t-1}.
     below = np.empty((n_steps, n_blocks, len(down), n_in_block), dtype=c.dtype)
     lambda_h, carry = (
         np.zeros_like(c[0]) if share is None else blocks.cut_new(share.loadings) for share in arrived.final
@@ -70,8 +70,11 @@ def sweep_signal_takes_all(
         v /= shifted
         stabilizer[:, 0] += np.einsum("bun,bun->bn", shift, v)
         np.multiply(trace.f[t], u, out=carry)
-        np.matmul(down, v, out=below[t])
-        lambda_h = below[t, :, n_in:-1]
+        if t > 0 or trace.states:
+            np.matmul(down, v, out=below[t])
+            lambda_h = below[t, :, n_in + 1 :]
+        else:  # nothing reads the loading of a state of 0
+            np.matmul(down[: n_in + 1], v, out=below[0, :, : n_in + 1])
     join = blocks.join
     inputs, states = Share(join(below[:, :, :n_in])), (Share(join(lambda_h)), Share(join(carry)))
-    return CellSwept(inputs, states, join(below[:, :, -1:].sum(axis=0))[0], join(stabilizer)[0])
+    return CellSwept(inputs, states, join(below[:, :, n_in : n_in + 1].sum(axis=0))[0], join(stabilizer)[0])

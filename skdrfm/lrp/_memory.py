@@ -123,7 +123,7 @@ def _left(trace: LSTMTrace | GRUTrace | AdditiveTrace) -> FloatArray:
     """Product of the gates of all later steps, in the order of reading."""
     if isinstance(trace, AdditiveTrace):
         return np.ones_like(trace.h)
-    kept = trace.joined().f if isinstance(trace, LSTMTrace) else trace.z
+    kept = trace.blocks.join(trace.f) if isinstance(trace, LSTMTrace) else trace.z
     if trace.mask is not None:  # padding keeps everything
         kept = np.where(trace.mask[:, np.newaxis], kept, 1)
     left = np.ones_like(kept)

@@ -21,7 +21,7 @@ from skdrfm.lrp._recurrent import Recurrent, added
 from skdrfm.lrp._rules import Rule, RuleLike, resolve_rules
 
 # Large enough that threads seldom wait for each other at the interpreter, small enough for the cache.
-DEFAULT_CHUNK_SIZE = 4096
+DEFAULT_CHUNK_SIZE = 2048
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +82,7 @@ def predict(
         Samples, oldest time step first.
     dtype : {float32, float64}, default=float64
         Type of the computation and of the result.
-    chunk_size : int, default=4096
+    chunk_size : int, default=2048
         Samples that are computed at once.
     n_threads : int, default=None
         Number of threads; None for the cores that this process may use.
@@ -165,7 +165,7 @@ def propagate(
         What becomes of the relevance of a layer that returns a sequence; see `Rule`.
     dtype : {float32, float64}, default=float64
         Type of the computation and of the result.
-    chunk_size : int, default=4096
+    chunk_size : int, default=2048
         Samples that are computed at once.
     n_threads : int, default=None
         Number of threads; None for the cores that this process may use.
