@@ -12,6 +12,7 @@ loadings times descriptors plus an intercept. This page reads the same explanati
 # Each cell of the picture is one descriptor at one lag: the mean size of its contribution to the forecasts, in units
 # of the return.
 import matplotlib.pyplot as plt
+import shap
 
 import skdrfm
 from skdrfm.descriptors import GROUPS
@@ -80,8 +81,6 @@ for rule in ("lrp-all", "lrp-half", "arras-decay", "gradient-x-input", "integrat
 # shap's pictures
 # ---------------
 # Every plot of shap takes the explanation, here with the lags of a descriptor added up.
-import shap
-
 plt.figure()
 shap.plots.beeswarm(explanation[-600:].to_shap(by="descriptor"), show=False)
 plt.show()

@@ -206,7 +206,7 @@ class BaseNetworkRegressor(BaseFactorRegressor):
         dtype : {"float64", "float32"}, default="float64"
             Precision of the computation.
         chunk_size : int, default=2048
-            Rows computed at a time.
+            Rows computed at a time in float64; twice as many in float32.
 
         Returns
         -------

@@ -66,19 +66,20 @@ class Inputs:
             If a value is NaN or infinite.
         """
         values = np.asarray(self.X)
+        if values.ndim not in (2, 3):
+            raise PanelError(
+                "X must be a table (n_samples, n_columns), or sequences (n_samples, n_timesteps, n_features). Got "
+                f"{type(self.X).__name__} of shape {values.shape}. Build X with skdrfm.stack_lags."
+            )
         if values.dtype.kind != "f":
             values = values.astype(np.float64)
-        check_finite(values, what="X", columns=self.names)
+        check_finite(values.reshape(len(values), int(np.prod(values.shape[1:]))), what="X", columns=self.names)
         layout = None if self.names is None else lag_layout(list(self.names))
         if n_timesteps is None or n_features is None:
             shape = values.shape[1:] if values.ndim == 3 else (1, values.shape[-1])
             n_timesteps, n_features = shape if layout is None else (layout.n_timesteps, len(layout.descriptor_names))
         n_columns = n_timesteps * n_features
-        if (
-            values.ndim not in (2, 3)
-            or int(np.prod(values.shape[1:])) != n_columns
-            or (values.ndim == 3 and values.shape[1:] != (n_timesteps, n_features))
-        ):
+        if values.shape[1:] not in ((n_columns,), (n_timesteps, n_features)):
             raise PanelError(
                 f"X must have shape (n_samples, {n_timesteps}, {n_features}), or {n_columns} flat columns, oldest lag "
                 f"first, as the model reads them. Got {values.shape}. Build X with skdrfm.stack_lags."

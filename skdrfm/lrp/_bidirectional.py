@@ -141,8 +141,9 @@ class _BidirectionalStep:
         ahead, back = (None, None) if output is None else self._cut(output)
         one = self.directions[0].backward([ahead, *final[:half]], trace[0], rule)
         two = self.directions[1].backward([back, *final[half:]], trace[1], rule)
+        # The loadings of a direction are new, so they can take the sum.
         return Swept(
-            (added(one.inputs[0], two.inputs[0]), *one.inputs[1:], *two.inputs[1:]),
+            (added(one.inputs[0], two.inputs[0], out=one.inputs[0].loadings), *one.inputs[1:], *two.inputs[1:]),
             one.bias + two.bias,
             one.stabilizer + two.stabilizer,
             one.state + two.state,

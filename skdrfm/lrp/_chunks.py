@@ -5,9 +5,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 
-def run_in_chunks(work: Callable[[slice], None], n_samples: int, *, chunk_size: int, n_threads: int | None) -> None:
+def run_in_chunks(
+    work: Callable[[slice], None], n_samples: int, dtype: DTypeLike, *, chunk_size: int, n_threads: int | None
+) -> None:
     """Call a function on consecutive slices of the samples, in threads.
 
     The slices follow from the chunk size alone, so that the number of threads changes nothing
@@ -19,8 +22,10 @@ def run_in_chunks(work: Callable[[slice], None], n_samples: int, *, chunk_size: 
         Function of a slice; it writes its results where they belong.
     n_samples : int
         Number of samples.
+    dtype : dtype
+        Type of the computation.
     chunk_size : int
-        Samples in a slice.
+        Samples in a slice for float64. Smaller numbers come in larger slices of as many bytes.
     n_threads : int or None
         Number of threads; None for the cores that this process may use.
 
@@ -33,6 +38,7 @@ def run_in_chunks(work: Callable[[slice], None], n_samples: int, *, chunk_size: 
     if n_threads is None:
         n_threads = _usable_cores()
     _check_positive("n_threads", n_threads)
+    chunk_size = chunk_size * 8 // np.dtype(dtype).itemsize
     slices = [slice(start, min(start + chunk_size, n_samples)) for start in range(0, n_samples, chunk_size)]
     if n_threads == 1 or len(slices) <= 1:
         for rows in slices:

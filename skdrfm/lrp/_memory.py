@@ -108,7 +108,7 @@ def survival(
             left = _left(trace)
             profile.values[rows] = (left[::-1] if cell.go_backwards else left).transpose(2, 0, 1)
 
-    run_in_chunks(work, len(X), chunk_size=chunk_size, n_threads=n_threads)
+    run_in_chunks(work, len(X), dtype, chunk_size=chunk_size, n_threads=n_threads)
     for profile in profiles:
         profile.values.setflags(write=False)
     return tuple(profiles)

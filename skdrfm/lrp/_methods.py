@@ -194,7 +194,7 @@ def attribute(
         predictions[rows], loading = _explain(method, x, run.forward, gradient)
         loadings[rows] = loading.transpose(2, 0, 1)
 
-    run_in_chunks(work, len(X), chunk_size=chunk_size, n_threads=n_threads)
+    run_in_chunks(work, len(X), dtype, chunk_size=chunk_size, n_threads=n_threads)
     return Relevance(predictions, loadings, bias, nothing, nothing, coverage=cover(network.layers, rules))
 
 

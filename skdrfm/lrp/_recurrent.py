@@ -181,9 +181,9 @@ def _reduce(
     return np.zeros_like(loadings[-1:]), relevance.mean(axis=0, keepdims=True)
 
 
-def added(one: Share, two: Share) -> Share:
-    """Share of a signal that is read twice."""
+def added(one: Share, two: Share, out: FloatArray | None = None) -> Share:
+    """Share of a signal that is read twice; `out` takes the loadings."""
     offsets = two.offsets if one.offsets is None else one.offsets
     if one.offsets is not None and two.offsets is not None:
         offsets = one.offsets + two.offsets
-    return Share(one.loadings + two.loadings, offsets)
+    return Share(np.add(one.loadings, two.loadings, out=out), offsets)

@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skdrfm import DeepRecurrentFactorRegressor, explain, make_factor_panel, stack_lags
-from skdrfm.exceptions import PanelError, SkdrfmWarning, UnsupportedLayerError
+from skdrfm.exceptions import NonFiniteError, PanelError, SkdrfmWarning, UnsupportedLayerError
 from skdrfm.inspection import lag_memory
 from skdrfm.lrp import METHODS, Composite, Rule
 
@@ -140,6 +140,21 @@ class TestKerasModels:
             explain(model, X.to_numpy()[:, :11])
         with pytest.raises(PanelError, match="must be 3 lags of 4 descriptors.*Got names of 1 lags of 12"):
             explain(model, X.set_axis([f"d{j}__lag0" for j in range(12)], axis=1))
+
+    @pytest.mark.parametrize("n_axes", [2, 3])
+    def test_missing_values_are_counted(self, model, n_axes):
+        X = np.zeros((5, STEPS, FEATURES))
+        X[1, 2, 3] = np.nan
+        with pytest.raises(NonFiniteError, match="X must hold finite numbers. Got NaN: 1 in 'column 11'"):
+            explain(model, X if n_axes == 3 else X.reshape(5, -1))
+
+    @pytest.mark.parametrize("X", [None, 3.0, [1.0, 2.0]])
+    def test_what_is_no_table_is_refused(self, model, X):
+        with pytest.raises(PanelError, match="X must be a table .* or sequences"):
+            explain(model, X)
+
+    def test_no_rows_give_an_empty_explanation(self, model):
+        assert len(explain(model, np.zeros((0, STEPS, FEATURES)))) == 0
 
 
 class TestNetworksInPipelines:

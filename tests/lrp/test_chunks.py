@@ -1,5 +1,6 @@
 import os
 
+import numpy as np
 import pytest
 
 from skdrfm.lrp._chunks import run_in_chunks
@@ -13,7 +14,7 @@ def test_chunks_cover_every_sample_once(n_threads):
         for row in range(rows.start, rows.stop):
             seen[row] += 1
 
-    run_in_chunks(work, 11, chunk_size=4, n_threads=n_threads)
+    run_in_chunks(work, 11, np.float64, chunk_size=4, n_threads=n_threads)
     assert seen == [1] * 11
 
 
@@ -23,12 +24,18 @@ def test_an_error_in_a_thread_reaches_the_caller():
             raise ZeroDivisionError("in the second chunk")
 
     with pytest.raises(ZeroDivisionError, match="in the second chunk"):
-        run_in_chunks(work, 11, chunk_size=4, n_threads=2)
+        run_in_chunks(work, 11, np.float64, chunk_size=4, n_threads=2)
 
 
 def test_threads_are_counted_where_a_platform_has_no_affinity(monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     starts = []
-    run_in_chunks(lambda rows: starts.append(rows.start), 6, chunk_size=2, n_threads=None)
+    run_in_chunks(lambda rows: starts.append(rows.start), 6, np.float64, chunk_size=2, n_threads=None)
     assert starts == [0, 2, 4]
+
+
+def test_float32_comes_in_chunks_of_as_many_bytes():
+    starts = []
+    run_in_chunks(lambda rows: starts.append(rows.start), 9, np.float32, chunk_size=2, n_threads=1)
+    assert starts == [0, 4, 8]
