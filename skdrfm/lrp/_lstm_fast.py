@@ -1,20 +1,16 @@
 """The sweep of an LSTM by the default rule, without anything special, in as few passes as it takes."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from skdrfm._typing import FloatArray
 from skdrfm.lrp._layer import Share
+from skdrfm.lrp._lstm_trace import LSTMTrace
 from skdrfm.lrp._recurrent import Arrived, CellSwept
 from skdrfm.lrp._stabilizer import SIGN_BITS
 
-if TYPE_CHECKING:
-    from skdrfm.lrp._lstm import LSTMTrace
-
 
 def sweep_signal_takes_all(
-    down: FloatArray, n_in: int, trace: "LSTMTrace", arrived: Arrived, size_c: FloatArray, size_g: FloatArray
+    down: FloatArray, n_in: int, trace: LSTMTrace, arrived: Arrived, size_c: FloatArray, size_g: FloatArray
 ) -> CellSwept:
     """Sweep relevance back through time where gates get none of it, no step is padding and no denominator is 0.
 

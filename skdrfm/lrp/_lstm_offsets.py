@@ -1,16 +1,12 @@
 """Relevance on its way back through an LSTM that does not scale with what it belongs to."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from skdrfm._typing import FloatArray
+from skdrfm.lrp._lstm_trace import JoinedTrace, LSTMCoefficients
 from skdrfm.lrp._recurrent import Arrived
 from skdrfm.lrp._rules import Rule
 from skdrfm.lrp._stabilizer import divided
-
-if TYPE_CHECKING:
-    from skdrfm.lrp._lstm import JoinedTrace, LSTMCoefficients
 
 INPUT, FORGET, OUTPUT = range(3)
 """Positions of the gates."""
@@ -24,7 +20,7 @@ class LSTMOffsets:
     """
 
     def __init__(
-        self, bias: FloatArray, n_inlets: int, trace: "JoinedTrace", k: "LSTMCoefficients", arrived: Arrived, rule: Rule
+        self, bias: FloatArray, n_inlets: int, trace: JoinedTrace, k: LSTMCoefficients, arrived: Arrived, rule: Rule
     ) -> None:
         self.n, dtype = k.out.shape[1], k.out.dtype
         self.bias, self.n_inlets, self.hands_down = bias, n_inlets, bool(rule.bias_factor)
@@ -44,7 +40,7 @@ class LSTMOffsets:
 
     @classmethod
     def of(
-        cls, bias: FloatArray, n_inlets: int, trace: "JoinedTrace", k: "LSTMCoefficients", arrived: Arrived, rule: Rule
+        cls, bias: FloatArray, n_inlets: int, trace: JoinedTrace, k: LSTMCoefficients, arrived: Arrived, rule: Rule
     ) -> "LSTMOffsets | None":
         """Return offsets to track, None where there are none."""
         if rule.is_gradient or not (arrived.has_offsets or rule.bias_factor):

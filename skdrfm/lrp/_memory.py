@@ -12,7 +12,7 @@ from skdrfm.lrp._bidirectional import Bidirectional
 from skdrfm.lrp._chunks import run_in_chunks
 from skdrfm.lrp._gru import GRUTrace
 from skdrfm.lrp._layer import Layer
-from skdrfm.lrp._lstm import LSTMTrace
+from skdrfm.lrp._lstm_trace import LSTMTrace
 from skdrfm.lrp._network import Network
 from skdrfm.lrp._propagate import DEFAULT_CHUNK_SIZE, Run, check_dtype, check_samples, samples_last
 from skdrfm.lrp._recurrent import Recurrent
