@@ -39,9 +39,7 @@ def sweep_signal_takes_all(
     n_steps, n_blocks, _, n_in_block = c.shape
     # Loadings of x_t, the part of the bias, and loadings of h_{t-1}.
     below = np.empty((n_steps, n_blocks, len(down), n_in_block), dtype=c.dtype)
-    lambda_h, carry = (
-        np.zeros_like(c[0]) if share is None else blocks.cut_new(share.loadings) for share in arrived.final
-    )
+    lambda_h, carry = (None if share is None else blocks.cut_new(share.loadings) for share in arrived.final)
     loaded = () if arrived.loadings is None else blocks.cut_new(arrived.loadings)
     u, v, shift, shifted = (np.empty_like(c[0]) for _ in range(4))
     bits, sign = SIGN_BITS[c.dtype]
@@ -50,13 +48,22 @@ def sweep_signal_takes_all(
     first_loaded = n_steps - len(loaded)
     for t in range(n_steps - 1, -1, -1):
         if t >= first_loaded:
-            lambda_h += loaded[t - first_loaded]
+            if lambda_h is None:
+                lambda_h = loaded[t - first_loaded]
+            else:
+                lambda_h += loaded[t - first_loaded]
         np.bitwise_and(c_bits[t], sign, out=shift_bits)  # the sign of c with the size of the stabilizer
         np.bitwise_or(shift_bits, size_c_bits, out=shift_bits)
         np.add(c[t], shift, out=shifted)
-        np.multiply(h[t], lambda_h, out=u)
-        carry *= c[t]
-        u += carry
+        if lambda_h is None:
+            u[:] = 0
+        else:
+            np.multiply(h[t], lambda_h, out=u)
+        if carry is None:
+            carry = np.empty_like(u)
+        else:
+            carry *= c[t]
+            u += carry
         u /= shifted
         stabilizer[:, 0] += np.einsum("bun,bun->bn", shift, u)
         np.bitwise_and(g_bits[t], sign, out=shift_bits)
@@ -65,12 +72,16 @@ def sweep_signal_takes_all(
         np.multiply(trace.p[t], u, out=v)
         v /= shifted
         stabilizer[:, 0] += np.einsum("bun,bun->bn", shift, v)
-        np.multiply(trace.f[t], u, out=carry)
         if t > 0 or trace.states:
+            np.multiply(trace.f[t], u, out=carry)
             np.matmul(down, v, out=below[t])
             lambda_h = below[t, :, n_in + 1 :]
         else:  # nothing reads the loading of a state of 0
             np.matmul(down[: n_in + 1], v, out=below[0, :, : n_in + 1])
     join = blocks.join
-    inputs, states = Share(join(below[:, :, :n_in])), (Share(join(lambda_h)), Share(join(carry)))
-    return CellSwept(inputs, states, join(below[:, :, n_in : n_in + 1].sum(axis=0))[0], join(stabilizer)[0])
+    states: tuple[Share, ...] = ()
+    if trace.states and lambda_h is not None and carry is not None:
+        states = (Share(join(lambda_h)), Share(join(carry)))
+    return CellSwept(
+        Share(join(below[:, :, :n_in])), states, join(below[:, :, n_in : n_in + 1].sum(axis=0))[0], join(stabilizer)[0]
+    )
