@@ -312,6 +312,7 @@ def _explanation(part: dict[str, AnyArray], prefix: str, index: pd.Index) -> Exp
         index=index[part["test_rows"]],
         descriptor_names=tuple(str(name) for name in part[f"{prefix}descriptor_names"]),
         lags=tuple(int(lag) for lag in part[f"{prefix}lags"]),
-        method=str(part[f"{prefix}method"]),
-        coverage=tuple(LayerCoverage(*map(str, row)) for row in part[f"{prefix}coverage"]),
+        # Checkpoints of before these were kept have the default method.
+        method=str(part.get(f"{prefix}method", "lrp-all")),
+        coverage=tuple(LayerCoverage(*map(str, row)) for row in part.get(f"{prefix}coverage", ())),
     )
