@@ -78,8 +78,3 @@ def checked_coverage(coverage: Sequence[Any]) -> tuple[LayerCoverage, ...]:
                 f"Got {layer!r}. Pass skdrfm.lrp.LayerCoverage."
             )
     return tuple(LayerCoverage(*layer) for layer in coverage)
-
-
-def column_names(descriptor_names: Sequence[str], lags: Sequence[int]) -> list[str]:
-    """Name the flat columns as `skdrfm.stack_lags` does: time-major, oldest lag first."""
-    return [f"{name}__lag{lag}" for lag in lags for name in descriptor_names]

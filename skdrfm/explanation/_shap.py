@@ -5,7 +5,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from skdrfm.exceptions import PanelError
-from skdrfm.explanation._arrays import column_names
+from skdrfm.panel._lags import column_names
 
 if TYPE_CHECKING:
     from skdrfm.explanation._explanation import Explanation

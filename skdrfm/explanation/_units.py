@@ -11,7 +11,8 @@ from sklearn.exceptions import NotFittedError
 
 from skdrfm._typing import FloatArray
 from skdrfm.exceptions import PanelError
-from skdrfm.explanation._arrays import column_names, read_only
+from skdrfm.explanation._arrays import read_only
+from skdrfm.panel._lags import column_names
 
 if TYPE_CHECKING:
     from skdrfm.explanation._explanation import Explanation

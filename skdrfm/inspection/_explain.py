@@ -86,9 +86,8 @@ def explain(
     }
     lrp.check_method(rule)
     model, inputs = last_step(model, Inputs.of(X))
-    if is_keras_model(model) or (is_keras_model(getattr(model, "model_", None)) and not hasattr(model, "explain")):
-        keras_model = model if is_keras_model(model) else model.model_
-        network = as_network(keras_model, inputs, output)
+    if is_keras_model(model):
+        network = as_network(model, inputs, output)
         data, names, lags = inputs.sequences(network.n_timesteps, network.n_features)
         return network_explanation(network, data, index=inputs.index, descriptor_names=names, lags=lags, **options)
     if output is not None:

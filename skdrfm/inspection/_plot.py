@@ -9,8 +9,8 @@ import pandas as pd
 from skdrfm._typing import FloatArray
 from skdrfm.exceptions import PanelError
 from skdrfm.explanation import Explanation
-from skdrfm.inspection._plot_common import check_dates, check_rows, label_lone_date, new_axes
-from skdrfm.panel._plot import label_dates, time_axis
+from skdrfm.inspection._plot_common import check_dates, check_rows, label_lone_date
+from skdrfm.panel._plot import label_dates, new_axes, time_axis
 from skdrfm.utils._param_validation import StrOptions, validate_params
 
 # Okabe and Ito's colours that stand out on white and on black, told apart with any colour vision.

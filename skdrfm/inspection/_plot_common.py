@@ -12,14 +12,6 @@ from skdrfm.panel._plot import label_dates
 from skdrfm.utils.validation import check_finite
 
 
-def new_axes(height: float = 4.5) -> Any:
-    """Axes of a new figure of pyplot, which is imported only here."""
-    import matplotlib.pyplot as plt
-
-    _, ax = plt.subplots(figsize=(8, height), layout="constrained")
-    return ax
-
-
 def check_rows(explanation: Explanation) -> None:
     """Refuse an explanation without rows, or with numbers that cannot be averaged."""
     if not explanation.values.size:

@@ -8,7 +8,8 @@ import pandas as pd
 
 from skdrfm.exceptions import PanelError
 from skdrfm.explanation import Explanation
-from skdrfm.inspection._plot_common import check_rows, new_axes
+from skdrfm.inspection._plot_common import check_rows
+from skdrfm.panel._plot import new_axes
 from skdrfm.utils._param_validation import StrOptions, validate_params
 
 _WORDS = {"mean_absolute": "Mean absolute contribution", "mean": "Mean contribution"}

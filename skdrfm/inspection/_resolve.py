@@ -104,7 +104,7 @@ def last_step(model: Any, inputs: Inputs) -> tuple[Any, Inputs]:
     Parameters
     ----------
     model : estimator, keras.Model or path
-        What `explain` was given; a path of a ``.keras`` file is loaded.
+        What `explain` was given; a path of a ``.keras`` file is loaded, and a wrapper of scikeras opened.
     inputs : Inputs
         Its rows.
 
@@ -123,6 +123,8 @@ def last_step(model: Any, inputs: Inputs) -> tuple[Any, Inputs]:
             if len(before):
                 inputs = _transform(before, inputs)
             model = model[-1]
+        elif not hasattr(model, "explain") and networks.is_keras_model(getattr(model, "model_", None)):
+            model = model.model_  # of scikeras; a factor model of ours would build its model anew to answer
         else:
             return model, inputs
 

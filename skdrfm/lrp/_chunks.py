@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import DTypeLike
 
+from skdrfm.lrp._layer import is_whole
+
 
 def run_in_chunks(
     work: Callable[[slice], None], n_samples: int, dtype: DTypeLike, *, chunk_size: int, n_threads: int | None
@@ -56,6 +58,6 @@ def _usable_cores() -> int:
 
 
 def _check_positive(name: str, value: object) -> None:
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
+    if not is_whole(value, 1):
         way_out = "None uses all cores." if name == "n_threads" else "2048 suits most networks."
         raise ValueError(f"'{name}' must be an integer >= 1. Got {value!r}. {way_out}")

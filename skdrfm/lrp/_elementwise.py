@@ -122,8 +122,24 @@ class _ActivationStep:
         return Swept((Share(slope * share.loadings, share.offsets),))
 
 
+class _ScaleAndShift(Elementwise):
+    """A layer with a scale and a shift for each unit."""
+
+    scale: FloatArray
+    shift: FloatArray
+
+    def __post_init__(self) -> None:
+        store_array(self, "shift", store_array(self, "scale", (None,)).shape)
+
+    def output_shapes(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
+        """Shapes of the outputs for one sample."""
+        shape = only(inputs, self)
+        check_width(self, len(self.scale), shape)
+        return (shape,)
+
+
 @dataclass(frozen=True, eq=False)
-class Scale(Elementwise):
+class Scale(_ScaleAndShift):
     """A scale and a shift for each unit, ``x * scale + shift``: batch normalization when predicting.
 
     Parameters
@@ -141,19 +157,10 @@ class Scale(Elementwise):
     layer_kind: str = "Scale"
     name: str = ""
 
-    def __post_init__(self) -> None:
-        store_array(self, "shift", store_array(self, "scale", (None,)).shape)
-
     @property
     def kind(self) -> str:
         """Type of the layer that it stands for."""
         return self.layer_kind
-
-    def output_shapes(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
-        """Shapes of the outputs for one sample."""
-        shape = only(inputs, self)
-        check_width(self, len(self.scale), shape)
-        return (shape,)
 
     def step(self, dtype: DTypeLike) -> "_ScaleStep":
         """Lay the layer out for computation."""
@@ -176,7 +183,7 @@ class _ScaleStep:
 
 
 @dataclass(frozen=True, eq=False)
-class LayerNormalization(Elementwise):
+class LayerNormalization(_ScaleAndShift):
     """Units less their mean, divided by their standard deviation, times scale, plus shift.
 
     The standard deviation of a sample is held constant, so that the layer is linear; the gradient differentiates it.
@@ -195,15 +202,6 @@ class LayerNormalization(Elementwise):
     shift: FloatArray
     epsilon: float = 1e-3
     name: str = ""
-
-    def __post_init__(self) -> None:
-        store_array(self, "shift", store_array(self, "scale", (None,)).shape)
-
-    def output_shapes(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
-        """Shapes of the outputs for one sample."""
-        shape = only(inputs, self)
-        check_width(self, len(self.scale), shape)
-        return (shape,)
 
     def step(self, dtype: DTypeLike) -> "_NormalizationStep":
         """Lay the layer out for computation."""

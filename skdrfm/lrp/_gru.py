@@ -8,7 +8,7 @@ from numpy.typing import DTypeLike
 
 from skdrfm._typing import BoolArray, FloatArray
 from skdrfm.lrp._activations import ACTIVATIONS, GATES
-from skdrfm.lrp._layer import Share, check_choice, store_array
+from skdrfm.lrp._layer import Share
 from skdrfm.lrp._recurrent import Arrived, CellSwept, Recurrent
 from skdrfm.lrp._rules import Rule
 from skdrfm.lrp._stabilizer import divided, quotient, sum_product
@@ -50,6 +50,7 @@ class GRU(Recurrent):
     """
 
     n_states: ClassVar[int] = 1
+    n_blocks: ClassVar[int] = 3
 
     kernel: FloatArray
     recurrent_kernel: FloatArray
@@ -63,13 +64,10 @@ class GRU(Recurrent):
     zero_output_for_mask: bool = False
     name: str = ""
 
-    def __post_init__(self) -> None:
-        n_units = store_array(self, "recurrent_kernel", (None, None)).shape[0]
-        store_array(self, "recurrent_kernel", (n_units, 3 * n_units))
-        store_array(self, "kernel", (None, 3 * n_units))
-        store_array(self, "bias", (2, 3 * n_units) if self.reset_after else (3 * n_units,))
-        check_choice(self, "activation", ACTIVATIONS)
-        check_choice(self, "recurrent_activation", GATES)
+    @property
+    def bias_shape(self) -> tuple[int, ...]:
+        """Shape that the biases must have."""
+        return (2, 3 * self.n_units) if self.reset_after else (3 * self.n_units,)
 
     def cell(self, dtype: DTypeLike) -> "GRUCell":
         """Lay the cell out for computation."""

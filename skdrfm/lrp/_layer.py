@@ -137,6 +137,11 @@ def check_sequence(layer: object, shape: Shape) -> None:
         )
 
 
+def is_whole(value: object, minimum: int) -> bool:
+    """Tell whole numbers from a minimum on from anything else that callers may pass; True is none."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= minimum)
+
+
 def only(inputs: Sequence[Any], layer: object) -> Any:
     """Return the single input of a layer."""
     if len(inputs) != 1:

@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike
 from skdrfm._typing import BoolArray, FloatArray
 from skdrfm.lrp._activations import ACTIVATIONS, GATES
 from skdrfm.lrp._blocks import Blocks
-from skdrfm.lrp._layer import Share, check_choice, store_array
+from skdrfm.lrp._layer import Share
 from skdrfm.lrp._linear import multiply
 from skdrfm.lrp._lstm_fast import sweep_signal_takes_all
 from skdrfm.lrp._lstm_offsets import FORGET, INPUT, OUTPUT, LSTMOffsets
@@ -70,6 +70,7 @@ class LSTM(Recurrent):
     """
 
     n_states: ClassVar[int] = 2
+    n_blocks: ClassVar[int] = 4
 
     kernel: FloatArray
     recurrent_kernel: FloatArray
@@ -81,14 +82,6 @@ class LSTM(Recurrent):
     return_state: bool = False
     zero_output_for_mask: bool = False
     name: str = ""
-
-    def __post_init__(self) -> None:
-        n_units = store_array(self, "recurrent_kernel", (None, None)).shape[0]
-        store_array(self, "recurrent_kernel", (n_units, 4 * n_units))
-        store_array(self, "kernel", (None, 4 * n_units))
-        store_array(self, "bias", (4 * n_units,))
-        check_choice(self, "activation", ACTIVATIONS)
-        check_choice(self, "recurrent_activation", GATES)
 
     def cell(self, dtype: DTypeLike) -> "LSTMCell":
         """Lay the cell out for computation."""

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from skdrfm._typing import FloatArray
 from skdrfm.lrp._chunks import run_in_chunks
 from skdrfm.lrp._coverage import cover
+from skdrfm.lrp._layer import is_whole
 from skdrfm.lrp._network import Network
 from skdrfm.lrp._propagate import (
     DEFAULT_CHUNK_SIZE,
@@ -49,8 +50,7 @@ class IntegratedGradients:
     n_steps: int = 50
 
     def __post_init__(self) -> None:
-        number: object = self.n_steps  # callers may pass anything
-        if not isinstance(number, int | np.integer) or isinstance(number, bool) or number < 1:
+        if not is_whole(self.n_steps, 1):
             raise ValueError(f"'n_steps' must be an integer >= 1. Got {self.n_steps!r}. 50 suits smooth networks.")
 
 

@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-import numpy as np
-
 from skdrfm.exceptions import UnsupportedLayerError
 from skdrfm.lrp._activations import LINKS
 from skdrfm.lrp._bidirectional import Bidirectional
 from skdrfm.lrp._dense import Dense
 from skdrfm.lrp._elementwise import Elementwise, Masking
-from skdrfm.lrp._layer import Layer, Shape, check_choice, title
+from skdrfm.lrp._layer import Layer, Shape, check_choice, is_whole, title
 from skdrfm.lrp._recurrent import Recurrent
 from skdrfm.lrp._structure import Merge
 
@@ -68,7 +66,7 @@ class Network:
         object.__setattr__(self, "layers", tuple(self.layers))
         for field in ("n_timesteps", "n_features"):
             value = getattr(self, field)
-            if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
+            if not is_whole(value, 1):
                 raise ValueError(
                     f"'{field}' of a Network must be an integer >= 1. Got {value!r}. "
                     "Pass the shape (n_timesteps, n_features) of one sample."
@@ -133,7 +131,7 @@ class Network:
                     f"Layer {position}, {title(layer)}, must not merge sequences with padding. Got the output of a "
                     "Masking layer. Merge before Masking, or after the recurrent layers."
                 )
-            if isinstance(layer, Masking) or (padded.intersection(reads) and _keeps_padding(layer)):
+            if isinstance(layer, Masking) or (padded.intersection(reads) and keeps_padding(layer)):
                 padded.add((position, 0))
             output = (position, 0)
         object.__setattr__(self, "_n_outputs", tuple(n_outputs))
@@ -152,7 +150,8 @@ class Network:
         return f"Network({', '.join(parts)}; n_timesteps={self.n_timesteps}, n_features={self.n_features})"
 
 
-def _keeps_padding(layer: Layer) -> bool:
+def keeps_padding(layer: Layer) -> bool:
+    """Tell whether the output of a layer has the padding of its input."""
     if isinstance(layer, Recurrent | Bidirectional):
         return layer.return_sequences
     return isinstance(layer, Elementwise | Dense)

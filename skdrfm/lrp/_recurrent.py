@@ -7,7 +7,19 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from skdrfm._typing import BoolArray, FloatArray
-from skdrfm.lrp._layer import Layer, Shape, Share, Signal, Swept, check_sequence, check_width, title
+from skdrfm.lrp._activations import ACTIVATIONS, GATES
+from skdrfm.lrp._layer import (
+    Layer,
+    Shape,
+    Share,
+    Signal,
+    Swept,
+    check_choice,
+    check_sequence,
+    check_width,
+    store_array,
+    title,
+)
 from skdrfm.lrp._rules import Rule
 
 
@@ -63,6 +75,8 @@ class Recurrent(Layer):
     passes: ClassVar[str] = "product"
     n_states: ClassVar[int]
     """Number of states that a cell carries from step to step."""
+    n_blocks: ClassVar[int]
+    """Number of gates and candidates, whose weights lie side by side."""
 
     return_sequences: bool
     return_state: bool
@@ -70,6 +84,21 @@ class Recurrent(Layer):
     zero_output_for_mask: bool
     kernel: FloatArray
     recurrent_kernel: FloatArray
+    bias: FloatArray
+
+    def __post_init__(self) -> None:
+        width = self.n_blocks * store_array(self, "recurrent_kernel", (None, None)).shape[0]
+        store_array(self, "recurrent_kernel", (self.n_units, width))
+        store_array(self, "kernel", (None, width))
+        store_array(self, "bias", self.bias_shape)
+        check_choice(self, "activation", ACTIVATIONS)
+        if hasattr(self, "recurrent_activation"):
+            check_choice(self, "recurrent_activation", GATES)
+
+    @property
+    def bias_shape(self) -> tuple[int, ...]:
+        """Shape that the biases must have."""
+        return (self.n_blocks * self.n_units,)
 
     @property
     def n_inputs(self) -> int:

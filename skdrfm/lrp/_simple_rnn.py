@@ -8,7 +8,7 @@ from numpy.typing import DTypeLike
 
 from skdrfm._typing import BoolArray, FloatArray
 from skdrfm.lrp._activations import ACTIVATIONS
-from skdrfm.lrp._layer import Share, check_choice, store_array
+from skdrfm.lrp._layer import Share
 from skdrfm.lrp._linear import message, settle
 from skdrfm.lrp._recurrent import Arrived, CellSwept, Recurrent
 from skdrfm.lrp._rules import Rule
@@ -44,6 +44,7 @@ class SimpleRNN(Recurrent):
 
     passes: ClassVar[str] = "linear"
     n_states: ClassVar[int] = 1
+    n_blocks: ClassVar[int] = 1
 
     kernel: FloatArray
     recurrent_kernel: FloatArray
@@ -54,13 +55,6 @@ class SimpleRNN(Recurrent):
     return_state: bool = False
     zero_output_for_mask: bool = False
     name: str = ""
-
-    def __post_init__(self) -> None:
-        n_units = store_array(self, "recurrent_kernel", (None, None)).shape[0]
-        store_array(self, "recurrent_kernel", (n_units, n_units))
-        store_array(self, "kernel", (None, n_units))
-        store_array(self, "bias", (n_units,))
-        check_choice(self, "activation", ACTIVATIONS)
 
     def cell(self, dtype: DTypeLike) -> "SimpleRNNCell":
         """Lay the cell out for computation."""

@@ -7,7 +7,7 @@ import pandas as pd
 
 from skdrfm._typing import AnyArray, IntArray
 from skdrfm.exceptions import PanelError
-from skdrfm.panel._plot import label_dates, time_axis
+from skdrfm.panel._plot import label_dates, new_axes, time_axis
 
 _BORDERS = ("train_start", "train_end", "test_start", "test_end")
 _COLOURS = {"train": "#0072B2", "test": "#D55E00"}
@@ -93,10 +93,7 @@ class WindowPlanDisplay:
             If there is no window, or a column is missing.
         """
         self._check()
-        if ax is None:
-            import matplotlib.pyplot as plt
-
-            _, ax = plt.subplots(figsize=(8, 4.5), layout="constrained")
+        ax = new_axes() if ax is None else ax
         shown = self._shown()
         borders = self._borders()
         period = _period(borders, self.windows["train_dates"].to_numpy())

@@ -2,12 +2,10 @@
 
 from typing import Any
 
-import numpy as np
-
 from skdrfm import lrp
 from skdrfm.exceptions import UnsupportedLayerError
 from skdrfm.lrp._activations import ACTIVATIONS
-from skdrfm.lrp._layer import Shape
+from skdrfm.lrp._layer import Shape, is_whole
 from skdrfm.lrp._network import INPUT, Source
 from skdrfm.networks._canonize_common import Link
 from skdrfm.networks._canonize_graph import Graph, check_graph
@@ -92,7 +90,7 @@ def _input_shape(tensor: Any, n_timesteps: int | None) -> tuple[int, int, bool]:
             "The input of the model must be floats of shape (None, n_timesteps, n_features) or (None, n_features). "
             f"Got {tensor.dtype} of shape {shape}. Start the model with keras.Input((n_timesteps, n_features))."
         )
-    if n_timesteps is not None and not (_is_whole(n_timesteps) and n_timesteps >= 1):
+    if n_timesteps is not None and not is_whole(n_timesteps, 1):
         raise ValueError(
             f"'n_timesteps' must be an int in the range [1, inf). Got {n_timesteps!r}. It is the length of a sequence."
         )
@@ -110,10 +108,6 @@ def _input_shape(tensor: Any, n_timesteps: int | None) -> tuple[int, int, bool]:
     steps = fixed or n_timesteps
     assert steps is not None
     return int(steps), int(shape[-1]), len(shape) == 2
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def _check_links(graph: Graph) -> None:
@@ -135,7 +129,7 @@ def _choose_unit(graph: Graph, result: Source, output: int | None) -> Source:
             f"The output of the model must have one unit. Got {n_units}. "
             f"Say which one to explain: pass output=0..{n_units - 1}."
         )
-    if output is not None and not (_is_whole(output) and 0 <= output < n_units):
+    if output is not None and not (is_whole(output, 0) and output < n_units):
         raise ValueError(
             f"'output' must be an int in the range [0, {n_units - 1}], a unit of the model's output. Got {output!r}."
         )

@@ -9,10 +9,8 @@ from keras.src.models.functional import Functional
 
 from skdrfm import lrp
 from skdrfm.exceptions import UnsupportedLayerError
-from skdrfm.lrp._elementwise import Elementwise
 from skdrfm.lrp._layer import Shape
-from skdrfm.lrp._network import INPUT, Source
-from skdrfm.lrp._recurrent import Recurrent
+from skdrfm.lrp._network import INPUT, Source, keeps_padding
 from skdrfm.lrp._structure import Merge
 from skdrfm.networks._canonize_common import Link, Record, refuse
 from skdrfm.networks._canonize_layers import convert_layer, convert_operation, find_converter
@@ -72,7 +70,7 @@ class Graph:
             self.shapes[position, number] = shape
         if isinstance(record, lrp.Masking):
             self._padding[position, 0] = _Padding(reads[0], record.mask_value)
-        elif reads[0] in self._padding and _keeps_padding(record):
+        elif reads[0] in self._padding and (isinstance(record, Link) or keeps_padding(record)):
             self._padding[position, 0] = self._padding[reads[0]]
         return position
 
@@ -156,12 +154,6 @@ class Graph:
 
 # The unrolled loop applies the mask to outputs in the order of reading as if they were in that of time.
 _WRONG_MASK = ("unroll", "go_backwards", "return_sequences", "zero_output_for_mask")
-
-
-def _keeps_padding(record: Record) -> bool:
-    if isinstance(record, Recurrent | lrp.Bidirectional):
-        return record.return_sequences
-    return isinstance(record, Elementwise | lrp.Dense | Link)
 
 
 def _is_mask(mask: Any, padding: _Padding | None, known: Mapping[int, Source]) -> bool:

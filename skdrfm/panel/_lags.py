@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
@@ -103,12 +103,18 @@ def stack_lags(
     out = pd.DataFrame(
         stacked,
         index=index[complete],
-        columns=[f"{name}__lag{lag}" for lag in ordered for name in X.columns],
+        columns=column_names(X.columns, ordered),
     )
     counts = {"n_rows": len(X), "n_kept": len(out), "n_dropped": len(X) - len(out)}
     out.attrs = {**X.attrs, "stack_lags": counts}
     logger.info("stack_lags kept %(n_kept)d of %(n_rows)d rows, dropped %(n_dropped)d", counts)
     return out if y is None else (out, y[complete])
+
+
+def column_names(descriptor_names: Iterable[Any], lags: Iterable[int]) -> list[str]:
+    """Name flat columns, lag by lag in the given order: ``"{descriptor}__lag{k}"``."""
+    names = list(descriptor_names)
+    return [f"{name}__lag{lag}" for lag in lags for name in names]
 
 
 def _check_lags(lags: Any) -> list[int]:

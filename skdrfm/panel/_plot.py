@@ -1,4 +1,4 @@
-"""The date axis that every chart of a panel shares."""
+"""Axes of a new figure, and the date axis that every chart of a panel shares."""
 
 from typing import Any
 
@@ -7,6 +7,14 @@ import pandas as pd
 
 from skdrfm.exceptions import PanelError
 from skdrfm.panel._index import calendar_ordinals
+
+
+def new_axes(height: float = 4.5) -> Any:
+    """Axes of a new figure of pyplot, which is imported only here."""
+    import matplotlib.pyplot as plt
+
+    _, ax = plt.subplots(figsize=(8, height), layout="constrained")
+    return ax
 
 
 def time_axis(dates: pd.Index) -> Any:

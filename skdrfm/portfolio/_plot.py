@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from skdrfm.exceptions import PanelError
-from skdrfm.panel._plot import label_dates, time_axis
+from skdrfm.panel._plot import label_dates, new_axes, time_axis
 from skdrfm.portfolio._backtest import BacktestResult
 
 
@@ -89,10 +89,7 @@ class CumulativeReturnDisplay:
         """
         from matplotlib.ticker import PercentFormatter
 
-        if ax is None:
-            import matplotlib.pyplot as plt
-
-            _, ax = plt.subplots(figsize=(8, 4.5), layout="constrained")
+        ax = new_axes() if ax is None else ax
         positions = time_axis(self.cumulative.index)
         for name in self.cumulative.columns:
             ax.plot(positions, self.cumulative[name].to_numpy(), label=str(name))

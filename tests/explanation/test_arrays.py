@@ -1,8 +1,9 @@
 import numpy as np
 import pandas as pd
 
-from skdrfm.explanation._arrays import column_names, read_only
+from skdrfm.explanation._arrays import read_only
 from skdrfm.panel import stack_lags
+from skdrfm.panel._lags import column_names
 
 
 def test_columns_are_named_and_ordered_as_stacked_lags():

@@ -6,6 +6,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import pytest
+from scikeras.wrappers import KerasRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -155,6 +156,26 @@ class TestKerasModels:
 
     def test_no_rows_give_an_empty_explanation(self, model):
         assert len(explain(model, np.zeros((0, STEPS, FEATURES)))) == 0
+
+
+class TestWrappers:
+    def test_a_scikeras_regressor_is_explained_through_its_model(self, model, panel):
+        X, _ = panel
+        wrapper = KerasRegressor(model)
+        wrapper.model_ = model
+        np.testing.assert_array_equal(explain(wrapper, X).values, explain(model, X).values)
+
+    def test_a_factor_model_is_explained_without_building_its_keras_model(self, panel, monkeypatch):
+        X, y = panel
+        fitted = DeepRecurrentFactorRegressor(units=2, epochs=1, random_state=0).fit(X, y)
+
+        def never(trained):
+            raise AssertionError("No Keras model is needed.")
+
+        monkeypatch.setattr("skdrfm.networks.rebuild", never, raising=False)
+        with pytest.raises(AssertionError, match="No Keras model"):
+            _ = fitted.model_
+        assert len(explain(fitted, X)) == len(lag_memory(fitted, X).total()) == len(X)
 
 
 class TestNetworksInPipelines:
