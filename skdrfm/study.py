@@ -20,7 +20,7 @@ from skdrfm.metrics import (
     root_mean_squared_error_by_date,
 )
 from skdrfm.model_selection import WalkForwardResult, WalkForwardSplit, walk_forward_predict
-from skdrfm.panel import check_aligned, check_panel_index, dates_of, stack_lags
+from skdrfm.panel import LaggedPanel, check_aligned, check_panel_index, dates_of
 from skdrfm.panel._index import calendar_ordinals
 from skdrfm.panel._lags import PAPER_LAGS
 from skdrfm.portfolio import BacktestResult, backtest, quantile_weights
@@ -258,7 +258,7 @@ def resolve_groups(
 
 def _prepare(
     X: pd.DataFrame, y: "pd.Series[Any]", universe: "pd.Series[bool] | None", lags: Sequence[int]
-) -> tuple[pd.DataFrame, "pd.Series[Any]", dict[str, int], dict[str, int]]:
+) -> tuple[LaggedPanel, "pd.Series[Any]", dict[str, int], dict[str, int]]:
     """Rank, stack, and keep the rows of the universe whose forward return is known; count what is left out."""
     empty = [str(name) for name in X.columns if X[name].isna().all()]
     if empty:
@@ -269,11 +269,12 @@ def _prepare(
     if universe is not None:
         check_aligned(X, universe, y_name="universe")
     scaler = CrossSectionalRankScaler(missing="zero")
-    lagged, target = stack_lags(scaler.fit_transform(X), y, lags=lags)
+    lagged = LaggedPanel(scaler.fit_transform(X), lags=lags)
+    target = lagged.align(y)
     rows = {"given": len(X), "dropped_without_full_history": len(X) - len(lagged)}
     keep = np.ones(len(lagged), dtype=bool)
     if universe is not None:
-        keep = universe.loc[lagged.index].to_numpy(dtype=bool)
+        keep = lagged.align(universe).to_numpy(dtype=bool)
     rows["dropped_outside_universe"] = int((~keep).sum())
     known = target.notna().to_numpy()
     rows["dropped_without_forward_return"] = int((keep & ~known).sum())
@@ -288,8 +289,8 @@ def _prepare(
 
 
 def _limit(
-    X: pd.DataFrame, y: "pd.Series[Any]", train_size: int, start: str | None, end: str | None
-) -> tuple[pd.DataFrame, "pd.Series[Any]", WalkForwardSplit]:
+    X: LaggedPanel, y: "pd.Series[Any]", train_size: int, start: str | None, end: str | None
+) -> tuple[LaggedPanel, "pd.Series[Any]", WalkForwardSplit]:
     """Leave out what lies outside the test months and the training windows before them."""
     dates = dates_of(X)
     # The return predicted at the end of one month is earned in the next.
@@ -319,8 +320,8 @@ def _month(text: str, name: str) -> int:
         raise SplitError(f"{name!r} must be a month such as '2009-01'. Got {text!r}.") from error
 
 
-def _check_enough_assets(X: pd.DataFrame, n_quantiles: int) -> None:
-    most = int(X.groupby(level="date").size().max())
+def _check_enough_assets(X: LaggedPanel, n_quantiles: int) -> None:
+    most = int(dates_of(X).value_counts().max())
     if most < n_quantiles:
         raise PanelError(
             f"There must be at least as many assets on a date as quantiles ({n_quantiles}). Got {most} assets at "

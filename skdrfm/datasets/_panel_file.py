@@ -6,17 +6,11 @@ from typing import Any
 
 import pandas as pd
 
+from skdrfm.datasets._tables import EXACT_FLOATS, MISSING
 from skdrfm.exceptions import PanelFileError
 from skdrfm.panel import check_panel_index, forward_returns
 from skdrfm.utils._optional import import_optional
 from skdrfm.utils.validation import describe_first
-
-# What counts as missing in numbers; never applied to assets, whose tickers may be "NA", "TRUE" or "ON".
-_MISSING = ["", "NA", "NaN", "nan", "null", "None", "N/A", "#N/A"]
-
-# Before pandas 3.1 reading a number back to its last bit had to be asked for.
-_PANDAS = tuple(int(part) for part in pd.__version__.split(".")[:2])
-EXACT_FLOATS: dict[str, Any] = {} if _PANDAS >= (3, 1) else {"float_precision": "round_trip"}
 
 
 def read_panel(
@@ -107,7 +101,7 @@ def _read(path: Path, asset: str) -> pd.DataFrame:
             return pd.read_parquet(path)
         if name.endswith((".csv", ".csv.gz")):
             header = pd.read_csv(path, nrows=0).columns
-            missing = {column: _MISSING for column in header if column != asset}
+            missing = {column: MISSING for column in header if column != asset}
             options = {"dtype": {asset: str}, "keep_default_na": False, "na_values": missing, **EXACT_FLOATS}
             table: pd.DataFrame = pd.read_csv(path, **options)
             return table

@@ -18,8 +18,9 @@ from skdrfm.exceptions import SplitError
 from skdrfm.explanation import Explanation
 from skdrfm.lrp import LayerCoverage
 from skdrfm.model_selection._checkpoint import Checkpoint, run_fingerprints
+from skdrfm.model_selection._row_runs import RowRuns
 from skdrfm.model_selection._walk_forward import describe_windows
-from skdrfm.panel import check_aligned, check_panel_index, dates_of
+from skdrfm.panel import LaggedPanel, check_aligned, check_panel_index, dates_of
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class WalkForwardResult:
 @overload
 def walk_forward_predict(
     estimator: Mapping[str, Any],
-    X: pd.DataFrame,
+    X: "pd.DataFrame | LaggedPanel",
     y: "pd.Series[Any]",
     *,
     cv: Any,
@@ -66,7 +67,7 @@ def walk_forward_predict(
 @overload
 def walk_forward_predict(
     estimator: Any,
-    X: pd.DataFrame,
+    X: "pd.DataFrame | LaggedPanel",
     y: "pd.Series[Any]",
     *,
     cv: Any,
@@ -79,7 +80,7 @@ def walk_forward_predict(
 
 def walk_forward_predict(
     estimator: Any,
-    X: pd.DataFrame,
+    X: "pd.DataFrame | LaggedPanel",
     y: "pd.Series[Any]",
     *,
     cv: Any,
@@ -97,8 +98,9 @@ def walk_forward_predict(
     estimator : estimator, or mapping of str to estimator
         Cloned and fitted for each window. Of several models, those that differ in ``linearized`` alone share one
         fit.
-    X : DataFrame of shape (n_samples, n_columns), indexed by (date, asset)
-        Descriptors known at each date.
+    X : DataFrame or LaggedPanel of shape (n_samples, n_columns), indexed by (date, asset)
+        Descriptors known at each date. Of a `LaggedPanel` the rows of a window are gathered when its turn comes; the
+        result is the same, bit for bit.
     y : Series of shape (n_samples,)
         Forward returns with the index of X. Missing values are allowed where rows are only tested.
     cv : splitter
@@ -143,14 +145,14 @@ def walk_forward_predict(
     several = isinstance(estimator, Mapping)
     models: dict[str, Any] = dict(estimator) if several else {"model": estimator}
     explained = _names_to_explain(models, explain)
-    splits = list(cv.split(X, y))
+    splits = [(RowRuns.of(train), test) for train, test in cv.split(X, y)]
     _check_tested_once(splits, len(X))
     groups = _groups_sharing_a_fit(models)
     folder = None
     if checkpoint is not None:
         folder = Checkpoint(checkpoint, run_fingerprints(groups, models, cv, X, y, explained))
     arrays = _run(groups, models, X, y, splits, explained, folder, n_jobs, progress)
-    windows = describe_windows(dates_of(X), splits)
+    windows = describe_windows(dates_of(X), ((train.rows(), test) for train, test in splits))
     results = {
         name: _assemble(position, [arrays[group, window] for window in range(len(splits))], X.index, windows)
         for group, names in groups.items()
@@ -172,7 +174,7 @@ def _names_to_explain(models: Mapping[str, Any], explain: bool | Collection[str]
     return names
 
 
-def _check_tested_once(splits: list[tuple[IntArray, IntArray]], n_rows: int) -> None:
+def _check_tested_once(splits: list[tuple[RowRuns, IntArray]], n_rows: int) -> None:
     if not splits:
         raise SplitError("The splitter must yield at least one window. Got none.")
     counts = np.bincount(np.concatenate([test for _, test in splits]), minlength=n_rows)
@@ -199,9 +201,9 @@ def _groups_sharing_a_fit(models: Mapping[str, Any]) -> dict[str, list[str]]:
 def _run(
     groups: Mapping[str, list[str]],
     models: Mapping[str, Any],
-    X: pd.DataFrame,
+    X: "pd.DataFrame | LaggedPanel",
     y: "pd.Series[Any]",
-    splits: list[tuple[IntArray, IntArray]],
+    splits: list[tuple[RowRuns, IntArray]],
     explained: list[str],
     checkpoint: Checkpoint | None,
     n_jobs: int | None,
@@ -221,7 +223,8 @@ def _run(
     def tasks() -> Iterator[Any]:
         # Rows are cut out here, one task at a time, so that a worker receives its window and not the panel.
         for group, window in todo:
-            train, test = splits[window]
+            runs, test = splits[window]
+            train = runs.rows()
             yield joblib.delayed(_fit_window)(
                 group,
                 window,

@@ -1,6 +1,6 @@
 """The index of a panel: a (date, asset) MultiIndex, checked once and read in one way."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -9,18 +9,23 @@ from skdrfm._typing import IntArray, PanelLike
 from skdrfm.exceptions import PanelError
 from skdrfm.utils.validation import describe_first
 
+if TYPE_CHECKING:
+    from skdrfm.panel._lagged import LaggedPanel
+
+    Panel: TypeAlias = "PanelLike | LaggedPanel"
+
 LEVELS = ("date", "asset")
 
 # Frequencies of a calendar, as pandas Period aliases; "date" counts the distinct dates of the panel itself.
 FREQUENCIES = ("M", "Q", "Y", "W", "D", "date")
 
 
-def check_panel_index(panel: PanelLike | pd.Index, *, name: str = "X") -> pd.MultiIndex:
+def check_panel_index(panel: "Panel | pd.Index[Any]", *, name: str = "X") -> pd.MultiIndex:
     """Check that rows are indexed by unique (date, asset) pairs.
 
     Parameters
     ----------
-    panel : DataFrame, Series or Index
+    panel : DataFrame, Series, LaggedPanel or Index
         The panel, or its index.
     name : str, default="X"
         Name of the panel in messages.
@@ -91,7 +96,7 @@ def _check_one_date_type(dates: pd.Index, name: str) -> None:
         )
 
 
-def _level(panel: PanelLike | pd.Index, level: str) -> pd.Index:
+def _level(panel: "Panel | pd.Index[Any]", level: str) -> pd.Index:
     index = panel if isinstance(panel, pd.Index) else panel.index
     if level not in index.names:
         raise PanelError(
@@ -101,12 +106,12 @@ def _level(panel: PanelLike | pd.Index, level: str) -> pd.Index:
     return index.get_level_values(level)
 
 
-def dates_of(panel: PanelLike | pd.Index) -> pd.Index:
+def dates_of(panel: "Panel | pd.Index[Any]") -> pd.Index:
     """Return the date of each row.
 
     Parameters
     ----------
-    panel : DataFrame, Series or Index
+    panel : DataFrame, Series, LaggedPanel or Index
         A panel with an index level ``date``.
 
     Returns
@@ -130,12 +135,12 @@ def dates_of(panel: PanelLike | pd.Index) -> pd.Index:
     return _level(panel, "date")
 
 
-def assets_of(panel: PanelLike | pd.Index) -> pd.Index:
+def assets_of(panel: "Panel | pd.Index[Any]") -> pd.Index:
     """Return the asset of each row.
 
     Parameters
     ----------
-    panel : DataFrame, Series or Index
+    panel : DataFrame, Series, LaggedPanel or Index
         A panel with an index level ``asset``.
 
     Returns
@@ -172,7 +177,7 @@ def check_aligned(X: Any, y: Any, *, x_name: str = "X", y_name: str = "y") -> No
 
     Parameters
     ----------
-    X, y : DataFrame, Series or ndarray
+    X, y : DataFrame, Series, LaggedPanel or ndarray
         The data to compare.
     x_name, y_name : str
         Their names in messages.

@@ -1,9 +1,24 @@
 """Ranks within each cross-section."""
 
-import numpy as np
+from typing import Any, ClassVar
 
-from skdrfm._typing import FloatArray, IntArray
-from skdrfm.preprocessing._cross_section import CrossSectionalTransformer, ranks_within
+import numpy as np
+import pandas as pd
+
+from skdrfm._typing import BoolArray, FloatArray, IntArray
+from skdrfm.preprocessing._cross_section import (
+    INDUSTRY,
+    MISSING,
+    CrossSectionalTransformer,
+    Outcome,
+    Section,
+    SectionFunction,
+    fill_with_zero,
+)
+
+# Columns are ranked a few at a time, so that what is at work stays in a core's cache.
+_CELLS_AT_ONCE = 32_768
+_MAGNITUDE = np.int64(np.iinfo(np.int64).max)
 
 
 class CrossSectionalRankScaler(CrossSectionalTransformer):
@@ -23,6 +38,9 @@ class CrossSectionalRankScaler(CrossSectionalTransformer):
     missing : {"keep", "zero", "raise"}, default="keep"
         What becomes of NaN. ``"keep"`` leaves it. ``"zero"`` puts 0, the neutral rank, and counts.
         ``"raise"`` refuses it. Infinity is always refused.
+    industry : Series, default=None
+        Industry by asset, or by (date, asset): ranks are then taken within each industry of a date.
+        It is looked up by the labels of X, and every row must have one.
 
     Attributes
     ----------
@@ -61,14 +79,103 @@ class CrossSectionalRankScaler(CrossSectionalTransformer):
     ([-1.0, 1.0, 0.0, 0.0, 0.0, 0.0], 1)
     """
 
-    def __init__(self, *, missing: str = "keep") -> None:
+    def __init__(self, *, missing: str = "keep", industry: "pd.Series[Any] | None" = None) -> None:
         self.missing = missing
+        self.industry = industry
 
-    def _transform_values(self, values: FloatArray, codes: IntArray, n_dates: int) -> FloatArray:
-        scaled: FloatArray = np.empty_like(values)
-        for j in range(values.shape[1]):
-            ranks, counts = ranks_within(values[:, j], codes, n_dates)
-            span = (counts - 1)[codes]
-            # The numerator is an exact integer, so opposite ranks are exactly opposite.
-            scaled[:, j] = (2 * (ranks - 1) - span) / np.maximum(span, 1)
-        return scaled
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {**MISSING, **INDUSTRY}
+
+    def _section_function(self, columns: list[Any]) -> SectionFunction:
+        return _rank_and_fill if self.missing == "zero" else _rank
+
+
+def _rank(section: Section) -> Outcome:
+    values = section.values
+    step = max(1, _CELLS_AT_ONCE // values.shape[1])
+    for start in range(0, len(values), step):
+        values[start : start + step] = scaled_ranks(values[start : start + step])
+    return values, {}
+
+
+def _rank_and_fill(section: Section) -> Outcome:
+    scaled, _ = _rank(section)
+    return fill_with_zero(scaled)
+
+
+def scaled_ranks(values: FloatArray) -> FloatArray:
+    """Rank the values of each row and scale the ranks to [-1, 1].
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_columns, n_names)
+        Finite numbers; NaN is missing.
+
+    Returns
+    -------
+    ndarray of shape (n_columns, n_names)
+        Scaled ranks, ties at their average; 0 for a single value, NaN where missing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdrfm.preprocessing._rank import scaled_ranks
+    >>> scaled_ranks(np.array([[3.0, 1.0, 1.0, np.nan, 7.0]])).round(3).tolist()
+    [[0.333, -0.667, -0.667, nan, 1.0]]
+    """
+    n_names = values.shape[1]
+    missing = np.isnan(values)
+    order, ascending = _sorted_rows(values, missing)
+    n_known = n_names - missing.sum(axis=1, keepdims=True)
+    span = n_known - 1.0
+    places = np.arange(n_names)
+    # 2 (rank - 1) - (n - 1) is an exact integer, so opposite ranks are exactly opposite.
+    numerators = 2.0 * places - span
+    _average_ties(numerators, ascending)
+    np.copyto(numerators, np.nan, where=places >= n_known)
+    numerators /= np.maximum(span, 1.0)
+    scaled = np.empty(values.size, dtype=values.dtype)
+    scaled[order.ravel()] = numerators.ravel()
+    return scaled.reshape(values.shape)
+
+
+def _sorted_rows(values: FloatArray, missing: BoolArray) -> tuple[IntArray, FloatArray]:
+    """Sort each row, missing values last: flat positions of the sorted values, and the values.
+
+    Whole numbers are sorted several times faster than positions are sorted by the values they point to. So a double
+    is read as the integer of the same order, its lowest bits make way for the position, and one sort brings both.
+    Where two values differ in those bits alone, their order may be wrong: such rows are sorted the slow way.
+    """
+    n_columns, n_names = values.shape
+    doubles = values.astype(np.float64)
+    doubles += 0.0  # the two zeros are equal, their bits are not
+    keys = doubles.view(np.int64)
+    # Negative doubles grow with their magnitude bits turned round.
+    keys ^= (keys >> 63) & _MAGNITUDE
+    np.copyto(keys, _MAGNITUDE, where=missing)
+    position_bits = np.int64((1 << max(1, (n_names - 1).bit_length())) - 1)
+    keys &= ~position_bits
+    keys |= np.arange(n_names)
+    keys.sort(axis=1)
+    keys &= position_bits
+    row_starts = np.arange(0, n_columns * n_names, n_names)[:, None]
+    order: IntArray = keys
+    order += row_starts
+    ascending = values.ravel()[order]
+    unsorted = np.flatnonzero((ascending[:, 1:] < ascending[:, :-1]).any(axis=1))
+    if len(unsorted):
+        order[unsorted] = np.argsort(values[unsorted], axis=1) + row_starts[unsorted]
+        ascending[unsorted] = values.ravel()[order[unsorted]]
+    return order, ascending
+
+
+def _average_ties(numerators: FloatArray, ascending: FloatArray) -> None:
+    """Give equal values the average of their numerators, in place; all rows are sorted."""
+    # Column i tells whether value i equals the one before it: False at both ends, for missing values too.
+    equal = np.zeros((len(ascending), ascending.shape[1] + 1), dtype=bool)
+    np.equal(ascending[:, 1:], ascending[:, :-1], out=equal[:, 1:-1])
+    if not equal.any():
+        return
+    like_previous, like_next = equal[:, :-1], equal[:, 1:]
+    first, last = np.flatnonzero(~like_previous & like_next), np.flatnonzero(like_previous & ~like_next)
+    flat = numerators.ravel()
+    flat[np.flatnonzero(like_previous | like_next)] = np.repeat((flat[first] + flat[last]) / 2, last - first + 1)

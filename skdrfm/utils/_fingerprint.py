@@ -1,11 +1,14 @@
 """What results depend on: the content of the data, and the versions of packages."""
 
 import hashlib
+from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from skdrfm._typing import AnyArray, FloatArray
 
 _PACKAGES = ("skdrfm", "numpy", "pandas", "scikit-learn", "keras", "tensorflow", "scikeras")
 
@@ -15,14 +18,19 @@ def package_versions() -> dict[str, str]:
     return {name: version(name) for name in _PACKAGES}
 
 
-def data_fingerprint(X: pd.DataFrame, y: "pd.Series[Any]") -> str:
+# Rows hashed at a time, so that a panel is never copied as a whole.
+_BLOCK = 1 << 14
+
+
+def data_fingerprint(X: Any, y: "pd.Series[Any]") -> str:
     """Hash values, index and column names of a panel and its target.
 
-    Equal content gives an equal hash, however the objects were made and whatever they have cached.
+    Equal content gives an equal hash, however the objects were made and whatever they have cached; a lagged panel
+    has the hash of the DataFrame that it stands for.
 
     Parameters
     ----------
-    X : DataFrame of shape (n_samples, n_columns)
+    X : DataFrame or LaggedPanel of shape (n_samples, n_columns)
         Numbers.
     y : Series of shape (n_samples,)
         Numbers.
@@ -43,12 +51,21 @@ def data_fingerprint(X: pd.DataFrame, y: "pd.Series[Any]") -> str:
     False
     """
     digest = hashlib.sha256()
-    for part in (
-        np.array([str(name) for name in X.columns], dtype=np.str_),
-        pd.util.hash_pandas_object(X.index.to_frame(index=False), index=False).to_numpy(),
-        X.to_numpy(dtype=np.float64),
-        y.to_numpy(dtype=np.float64),
-    ):
-        digest.update(f"{part.dtype}{part.shape}".encode())
-        digest.update(np.ascontiguousarray(part).tobytes())
+    _update(digest, np.array([str(name) for name in X.columns], dtype=np.str_))
+    _update(digest, pd.util.hash_pandas_object(X.index.to_frame(index=False), index=False).to_numpy())
+    digest.update(f"{np.dtype(np.float64)}{X.shape}".encode())
+    for block in _blocks(X):
+        digest.update(block.tobytes())
+    _update(digest, y.to_numpy(dtype=np.float64))
     return digest.hexdigest()
+
+
+def _update(digest: Any, part: AnyArray) -> None:
+    digest.update(f"{part.dtype}{part.shape}".encode())
+    digest.update(part.tobytes())
+
+
+def _blocks(X: Any) -> Iterator[FloatArray]:
+    """Values in float64, some rows at a time."""
+    for start in range(0, len(X), _BLOCK):
+        yield X.iloc[start : start + _BLOCK].to_numpy(dtype=np.float64)

@@ -13,11 +13,20 @@ from skdrfm import DeepRecurrentFactorRegressor, WalkForwardSplit, make_factor_p
 from skdrfm.exceptions import CheckpointError, CoverageWarning, PanelError, SplitError
 from skdrfm.factor_model import LinearFactorRegressor
 from skdrfm.model_selection._validation import _explanation, _groups_sharing_a_fit
+from skdrfm.panel import LaggedPanel
 
 
 @pytest.fixture(scope="module")
 def panel():
     return make_factor_panel(n_dates=20, n_assets=8, n_descriptors=3, entry_exit=0.3, random_state=1)
+
+
+@pytest.fixture(scope="module")
+def forms(panel):
+    """The same lagged panel with its target twice: gathered by window, and stacked."""
+    lagged = LaggedPanel(panel[0], (0, 1, 2))
+    target = lagged.align(panel[1])
+    return (lagged, target), (lagged.to_frame(), target)
 
 
 def walk(model, panel, **options):
@@ -97,6 +106,51 @@ class TestPredictions:
         assert result.explanation.index.equals(result.predictions.index)
         np.testing.assert_allclose(result.explanation.predictions, result.predictions, rtol=1e-12)
         assert np.abs(result.explanation.conservation_gap).max() < 1e-12
+
+
+class TestLaggedPanel:
+    @pytest.mark.parametrize("n_jobs", [None, 2])
+    def test_the_walk_is_that_of_the_stacked_frame_bit_for_bit(self, forms, n_jobs):
+        models = {"linear": LinearFactorRegressor(), "forest": RandomForestRegressor(3, random_state=0)}
+        lagged, stacked = (walk(models, form, n_jobs=n_jobs, explain=["linear"]) for form in forms)
+        for name in models:
+            pd.testing.assert_series_equal(lagged[name].predictions, stacked[name].predictions, check_exact=True)
+            pd.testing.assert_frame_equal(
+                *(result[name].windows.drop(columns="fit_seconds") for result in (lagged, stacked))
+            )
+        np.testing.assert_array_equal(lagged["linear"].explanation.loadings, stacked["linear"].explanation.loadings)
+        assert lagged["linear"].explanation.lags == (2, 1, 0)
+
+    def test_a_checkpoint_of_one_form_serves_the_other(self, forms, tmp_path):
+        log = tmp_path / "log"
+        model = CountingRegressor(str(log))
+        first, second = (walk(model, form, checkpoint=tmp_path / "walk") for form in forms)
+        pd.testing.assert_series_equal(first.predictions, second.predictions, check_exact=True)
+        assert len(log.read_text().splitlines()) == len(first.windows)
+
+    def test_rows_left_out_by_a_mask_are_not_walked(self, forms):
+        (lagged, target), (stacked, _) = forms
+        mask = stacked.index.get_level_values("asset") != stacked.index.get_level_values("asset")[0]
+        results = [walk(LinearFactorRegressor(), (data[mask], target[mask])) for data in (lagged, stacked)]
+        pd.testing.assert_series_equal(*(result.predictions for result in results), check_exact=True)
+
+    def test_rows_in_any_order_come_back_in_theirs(self, panel):
+        X, y = panel
+        order = np.random.default_rng(0).permutation(len(X))
+        lagged = LaggedPanel(X.iloc[order], (0, 1))
+        result = walk(LinearFactorRegressor(), (lagged, lagged.align(y.iloc[order])))
+        one_by_one = result.predictions.index
+        tested = lagged.index[lagged.index.isin(one_by_one)]
+        dates = tested.get_level_values("date")
+        expected = [row for date in sorted(dates.unique()) for row in tested[dates == date]]
+        assert list(one_by_one) == expected
+
+    def test_a_target_that_is_not_aligned_is_refused(self, forms, panel):
+        (lagged, target), _ = forms
+        with pytest.raises(PanelError, match="another order"):
+            walk(LinearFactorRegressor(), (lagged, target.iloc[::-1]))
+        with pytest.raises(PanelError, match="for each row of X"):
+            walk(LinearFactorRegressor(), (lagged, panel[1]))
 
 
 class TestSharing:

@@ -13,6 +13,8 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 from skdrfm.exceptions import NonFiniteError, PanelError
 from skdrfm.preprocessing import CrossSectionalRankScaler
+from skdrfm.preprocessing._rank import scaled_ranks
+from skdrfm.utils._ties import tie_blocks
 from skdrfm.utils.estimator_checks import iter_panel_checks
 
 
@@ -84,6 +86,37 @@ class TestReferenceValues:
         X = ragged_panel(seed, missing=missing)
         scaled = CrossSectionalRankScaler().fit_transform(X)
         pd.testing.assert_frame_equal(scaled, by_pandas(X), rtol=0, atol=1e-14)
+
+    @pytest.mark.parametrize("dtype", ["float32", "float64"])
+    @pytest.mark.parametrize("n_names", [1, 2, 3, 700, 40_000])
+    def test_scaled_ranks_are_those_of_tie_blocks_bit_for_bit(self, dtype, n_names):
+        rng = np.random.default_rng(n_names)
+        kinds = [
+            rng.standard_normal(n_names),
+            rng.integers(-3, 3, n_names).astype(float),
+            rng.standard_normal(n_names) * 10.0 ** rng.integers(-300, 300, n_names),
+            np.where(rng.random(n_names) < 0.5, 0.0, -0.0),
+            np.full(n_names, np.nan),
+        ]
+        with np.errstate(over="ignore"):
+            values = np.array(kinds).astype(dtype)
+        values[np.isinf(values)] = 3e38
+        values[:, rng.random(n_names) < 0.1] = np.nan
+        expected = np.full(values.shape, np.nan, dtype=dtype)
+        for row, out in zip(values, expected, strict=True):
+            known = ~np.isnan(row)
+            below, size = tie_blocks(row[known], np.zeros(known.sum(), dtype=np.intp))
+            span = known.sum() - 1
+            out[known] = (2 * below + size - 1 - span) / max(span, 1)
+        np.testing.assert_array_equal(scaled_ranks(values), expected)
+
+    def test_values_that_differ_in_their_last_bits_alone_are_told_apart(self):
+        steps = np.random.default_rng(0).permutation(100)
+        close = np.concatenate([value + steps * np.spacing(value) for value in (-1.0, 1.0, 1e300, 0.0)])
+        values = np.array([close, np.sort(close), close.round(3)])
+        expected = pd.DataFrame(values.T).rank().to_numpy().T
+        expected = (2 * (expected - 1) - 399) / 399
+        np.testing.assert_array_equal(scaled_ranks(values), expected)
 
 
 class TestProperties:
