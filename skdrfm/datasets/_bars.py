@@ -14,6 +14,7 @@ import pandas as pd
 from skdrfm._typing import AnyArray, BoolArray, FloatArray, IntArray
 from skdrfm.datasets._bar_faults import FAULTS, bar_faults
 from skdrfm.datasets._tables import (
+    describe_path,
     find_columns,
     header_of,
     list_files,
@@ -163,7 +164,7 @@ def read_bars(
         raise PanelFileError(_fault_table(path, counts, pieces.examples))
     if bars.empty:
         raise PanelFileError(
-            f"At least one bar must be left of {_describe(path)}. Got {counts['n_rows']} rows, of which "
+            f"At least one bar must be left of {describe_path(path)}. Got {counts['n_rows']} rows, of which "
             f"{counts['n_filtered']} are of other assets or dates and {counts['n_dropped']} are faulty "
             f"({counts['dropped'] or 'no faults'}). Check assets, start and end."
         )
@@ -328,10 +329,6 @@ class _Pieces:
             self.examples[fault] = describe_first(list(column[has].unique()))
 
 
-def _describe(path: Any) -> str:
-    return repr(str(path)) if isinstance(path, str | Path) else f"{len(path)} files"
-
-
 def _fault_table(path: Any, counts: Mapping[str, Any], examples: Mapping[str, str]) -> str:
     width = max(len(fault) for fault in counts["dropped"])
     lines = [f"  {'fault':<{width}}  {'rows':>9}  assets"]
@@ -339,7 +336,7 @@ def _fault_table(path: Any, counts: Mapping[str, Any], examples: Mapping[str, st
         note = f"{FAULTS[fault]}{f' Got {examples[fault]}.' if fault in examples else ''}"
         lines.append(f"  {fault:<{width}}  {n:>9}  {describe_first(list(counts['assets'][fault]))}. {note}".rstrip())
     return (
-        f"The bars of {_describe(path)} must be free of faults. Got {counts['n_dropped']} faulty rows of "
+        f"The bars of {describe_path(path)} must be free of faults. Got {counts['n_dropped']} faulty rows of "
         f"{counts['n_rows'] - counts['n_filtered']} (a row may have several faults):\n" + "\n".join(lines) + "\n"
         "Mend the file, choose others by assets, start and end, or drop and count these rows: faulty='drop'."
     )

@@ -9,9 +9,23 @@ import numpy as np
 import pandas as pd
 
 from skdrfm._typing import BoolArray
-from skdrfm.datasets._report_versions import drop_late_copies, drop_same_day_copies, resolve_contradictions
+from skdrfm.datasets._report_versions import (
+    check_published_after_end,
+    drop_late_copies,
+    drop_same_day_copies,
+    resolve_contradictions,
+)
 from skdrfm.datasets._sec_reports import cash_flow_covers_quarter, months_of_reports
-from skdrfm.datasets._tables import find_columns, header_of, list_files, read_chunks, to_days, to_floats, to_names
+from skdrfm.datasets._tables import (
+    describe_path,
+    find_columns,
+    header_of,
+    list_files,
+    read_chunks,
+    to_days,
+    to_floats,
+    to_names,
+)
 from skdrfm.exceptions import PanelFileError
 from skdrfm.utils._param_validation import Interval, StrOptions, validate_params
 from skdrfm.utils.validation import describe_first
@@ -182,7 +196,7 @@ def read_fundamentals(
     is_empty = table[items].isna().all(axis=1)
     counts["n_empty"] = int(is_empty.sum())
     table = table[~is_empty]
-    _check_published_after_end(table, path)
+    table = check_published_after_end(table, path)
     table = drop_same_day_copies(table, items, counts)
     table = resolve_contradictions(table, ambiguous, path, counts)
     table = drop_late_copies(table, items, counts)
@@ -192,7 +206,11 @@ def read_fundamentals(
         counts["n_quarterly_cash_flows"] = int(is_quarter.sum()) if cash_flow == "auto" else 0
         table["cash_flow_months"] = table["cash_flow_months"].mask(is_quarter, 3)
     if table.empty:
-        raise PanelFileError(f"At least one report must be left of {_describe(path)}. Got none of {counts}.")
+        raise PanelFileError(
+            f"At least one report must be left of {describe_path(path)}. Got {counts['n_rows']} rows, of which "
+            f"{counts['n_filtered']} are of other assets, {counts['n_empty']} hold no item and "
+            f"{counts['n_ambiguous']} contradict each other. Check assets and ambiguous."
+        )
     counts["n_negative_net_assets"] = int((table["net_assets"] < 0).sum()) if "net_assets" in table else 0
     counts["n_kept"] = len(table)
     counts["assets_without_reports"] = sorted((wanted or set()) - set(table["asset"]))
@@ -252,8 +270,8 @@ def _read_tables(
             pieces.append(_canonical(chunk[is_wanted], found, names[is_wanted], file))
     counts |= {"layout": "reports" if report_rows else "wide", "n_files": len(files)}
     counts |= {"n_rows": n_rows, "n_filtered": n_filtered}
-    if not pieces:
-        raise PanelFileError(f"{_describe(path)} must hold at least one row.")
+    if not n_rows:
+        raise PanelFileError(f"{describe_path(path)} must hold at least one row. Got none.")
     return pd.concat(pieces, ignore_index=True), first, report_rows
 
 
@@ -318,23 +336,10 @@ def _set_months(table: pd.DataFrame, months: int, report_rows: bool, counts: dic
         is_other = ~table[name].isin(_MONTHS)
         if is_other.any():
             raise PanelFileError(
-                f"The column {name!r} of {_describe(path)} must hold 3, 6, 9 or 12. Got {int(is_other.sum())} other "
-                f"values such as {describe_first(list(table[name][is_other].unique()))}. Mend these rows."
+                f"The column {name!r} of {describe_path(path)} must hold 3, 6, 9 or 12. Got {int(is_other.sum())} "
+                f"other values such as {describe_first(list(table[name][is_other].unique()))}. Mend these rows."
             )
         table[name] = table[name].astype("int64")
-
-
-def _check_published_after_end(table: pd.DataFrame, path: Any) -> None:
-    is_early = table["available"] < table["period_end"] if "available" in table else pd.Series(False)
-    if is_early.any():
-        rows = table[is_early]
-        named = [f"{row.asset} {row.period_end:%Y-%m-%d}" for row in rows.head(4).itertuples()]
-        raise PanelFileError(
-            f"No report of {_describe(path)} may be published before its period ended. Got {len(rows)} that are: "
-            f"{describe_first(named)}. Mend or drop these rows; perhaps columns of dates are mixed up."
-        )
-    if "available" not in table:
-        table["available"] = pd.Series(pd.NaT, index=table.index).astype(table["period_end"].dtype)
 
 
 def _quarterly_cash_flows(table: pd.DataFrame, cash_flow: str) -> BoolArray:
@@ -343,7 +348,3 @@ def _quarterly_cash_flows(table: pd.DataFrame, cash_flow: str) -> BoolArray:
     if cash_flow == "year_to_date" or any(name not in table for name in _CASH_ITEMS):
         return np.zeros(len(table), dtype=bool)
     return cash_flow_covers_quarter(table)
-
-
-def _describe(path: Any) -> str:
-    return repr(str(path)) if isinstance(path, str | Path) else f"{len(path)} files"

@@ -1,4 +1,4 @@
-"""Versions of one report: copies, amendments and contradictions."""
+"""Versions of one report: days of publication, copies, amendments and contradictions."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,12 +7,45 @@ import numpy as np
 import pandas as pd
 
 from skdrfm._typing import BoolArray
+from skdrfm.datasets._tables import describe_path
 from skdrfm.exceptions import PanelFileError
 from skdrfm.utils.validation import describe_first
 
-__all__ = ["drop_late_copies", "drop_same_day_copies", "resolve_contradictions"]
+__all__ = ["check_published_after_end", "drop_late_copies", "drop_same_day_copies", "resolve_contradictions"]
 
 _KEYS = ["asset", "period_end", "available"]
+
+
+def check_published_after_end(table: pd.DataFrame, path: object) -> pd.DataFrame:
+    """Refuse reports that were published before their period ended.
+
+    Parameters
+    ----------
+    table : DataFrame of shape (n_rows, n_columns)
+        Reports, with a column ``available`` if days of publication are known.
+    path : path
+        The file, for messages.
+
+    Returns
+    -------
+    DataFrame
+        The table, with ``available`` NaT where there was no such column.
+
+    Raises
+    ------
+    PanelFileError
+        If there is such a report.
+    """
+    if "available" not in table:
+        return table.assign(available=pd.Series(pd.NaT, index=table.index).astype(table["period_end"].dtype))
+    early = table[table["available"] < table["period_end"]]
+    if len(early):
+        named = [f"{asset} {end:%Y-%m-%d}" for asset, end in zip(early["asset"], early["period_end"], strict=True)]
+        raise PanelFileError(
+            f"No report of {describe_path(path)} may be published before its period ended. Got {len(early)} that are: "
+            f"{describe_first(named)}. Mend or drop these rows; perhaps columns of dates are mixed up."
+        )
+    return table
 
 
 def drop_same_day_copies(table: pd.DataFrame, items: Sequence[str], counts: dict[str, Any]) -> pd.DataFrame:
@@ -96,9 +129,10 @@ def resolve_contradictions(table: pd.DataFrame, ambiguous: str, path: object, co
         named = ", ".join(f"{asset} ({n} periods)" for asset, n in list(by_asset.items())[:10])
         rest = f" and {len(by_asset) - 10} more assets" if len(by_asset) > 10 else ""
         raise PanelFileError(
-            f"{str(path)!r} must have one row for each asset, period and day of publication. Got {len(periods)} "
-            f"periods with rows that contradict each other: {named}{rest}. Two firms may share a ticker. Leave them "
-            "out by ambiguous='drop_asset' (all periods of these assets) or ambiguous='drop_period' (these periods)."
+            f"{describe_path(path)} must have one row for each asset, period and day of publication. Got "
+            f"{len(periods)} periods with rows that contradict each other: {named}{rest}. Two firms may share a "
+            "ticker. Leave them out by ambiguous='drop_asset' (all periods of these assets) or "
+            "ambiguous='drop_period' (these periods)."
         )
     if ambiguous == "drop_asset":
         is_dropped = table["asset"].isin(periods["asset"])

@@ -69,6 +69,11 @@ def list_files(path: str | Path | Sequence[str | Path]) -> list[Path]:
     return files
 
 
+def describe_path(path: Any) -> str:
+    """Name a file or folder in a message, or count the files of a list."""
+    return repr(str(path)) if isinstance(path, str | Path) else f"{len(path)} files"
+
+
 def stem_of(path: Path) -> str:
     """Return the name of a file without its ending, also of two parts (.csv.gz)."""
     name = path.name

@@ -199,9 +199,11 @@ class _Wide:
             if name in bars:
                 self.put(name, *at, bars[name][ends])
         if "return" in bars:
-            total = np.multiply.reduceat(1 + bars["return"], starts) - 1
             # A month of one bar keeps its return bit for bit.
-            self.put("return", *at, np.where(starts == ends, bars["return"][starts], total))
+            total = bars["return"][starts]
+            if len(starts) < len(month):
+                total = np.where(starts == ends, total, np.multiply.reduceat(1 + bars["return"], starts) - 1)
+            self.put("return", *at, total)
         traded = bars.get("dollar_volume")
         if traded is None and {"close", "volume"} <= set(bars):
             traded = bars["close"] * bars["volume"]
@@ -244,6 +246,8 @@ def _returns_of_bars(prices: FloatArray, month: IntArray, asset: IntArray) -> Fl
 
 
 def _sum_of_known(values: FloatArray, starts: IntArray) -> FloatArray:
+    if len(starts) == len(values):  # one bar in each month
+        return values
     known = ~np.isnan(values)
     total: FloatArray = np.add.reduceat(np.where(known, values, 0.0), starts)
     total[~np.logical_or.reduceat(known, starts)] = np.nan
@@ -251,6 +255,8 @@ def _sum_of_known(values: FloatArray, starts: IntArray) -> FloatArray:
 
 
 def _mean_of_known(values: FloatArray, starts: IntArray) -> FloatArray:
+    if len(starts) == len(values):
+        return values
     known = ~np.isnan(values)
     count = np.add.reduceat(known.astype(np.float64), starts)
     total = np.add.reduceat(np.where(known, values, 0.0), starts)

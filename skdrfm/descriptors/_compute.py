@@ -123,8 +123,9 @@ def compute_descriptors(
     _check_needs(specs, inputs.available())
     month, asset = np.nonzero(monthly.present & _is_row(monthly, frequency)[:, np.newaxis])
     values = np.empty((len(specs), len(month)))
+    place = month * len(monthly.assets) + asset
     for j, spec in enumerate(specs):
-        values[j] = _computed(spec, inputs, monthly.present.shape)[month, asset]
+        np.take(_computed(spec, inputs, monthly.present.shape), place, out=values[j], mode="clip")
     out = pd.DataFrame(values.T, index=_index(monthly, month, asset), columns=[spec.name for spec in specs], copy=False)
     counts = _counts(out, monthly, reports, inputs, month, asset)
     out.attrs["compute_descriptors"] = counts
@@ -213,7 +214,7 @@ def _counts(
         "n_rows": len(out),
         "n_assets": int(present.any(axis=0).sum()),
         "n_months": int(present.any(axis=1).sum()),
-        "missing": {name: int(count) for name, count in out.isna().sum().items()},
+        "missing": {str(name): int(np.isnan(out[name].to_numpy()).sum()) for name in out.columns},
         "non_positive_net_assets": non_positive,
         "reports_too_old": 0 if reports is None else reports.count_too_old(present),
         "reports_without_bars": 0 if reports is None else reports.n_without_bars,

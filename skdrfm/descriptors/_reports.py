@@ -66,6 +66,7 @@ class Reports:
         months = _durations(table, "months")[order]
         cash_flow_months = _durations(table, "cash_flow_months")[order] if "cash_flow_months" in table else months
         self._durations = dict.fromkeys(INCOME, months) | dict.fromkeys(CASH_FLOW, cash_flow_months)
+        self._kinds: dict[Any, tuple[Any, BoolArray]] = {}
         self._keys: dict[Any, tuple[IntArray, IntArray]] = {}
         self._found: dict[Any, IntArray] = {}
         self._set_events()
@@ -116,9 +117,7 @@ class Reports:
 
     def _carry_forward(self, at_events: FloatArray) -> FloatArray:
         event, recent = self._grid
-        out = np.full(event.shape, np.nan)
-        out[recent] = at_events[event[recent]]
-        return out
+        return np.append(at_events, np.nan)[np.where(recent, event, -1)]
 
     def _single_quarter(self, item: str, shift: int) -> FloatArray:
         """Flow of the quarter that ended ``shift`` months before the newest report."""
@@ -151,7 +150,7 @@ class Reports:
 
     def _find(self, item: str, shift: int, months: int | None) -> IntArray:
         """Row of that version among those that hold the item, -1 where there is none."""
-        kind = self._kind(item, months)
+        kind = self._kind(item, months)[0]
         if (kind, shift) not in self._found:
             keys, rows = self._rows_with(item, months)
             found = np.full(len(self._newest), -1, dtype=np.intp)
@@ -164,20 +163,19 @@ class Reports:
             self._found[kind, shift] = found
         return self._found[kind, shift]
 
-    def _kind(self, item: str, months: int | None) -> Any:
-        """Items that the same rows hold share one search."""
-        mask = ~np.isnan(self._values[item])
-        if months is not None:
-            mask &= self._durations[item] == months
-        return "all" if mask.all() else np.packbits(mask).tobytes()
+    def _kind(self, item: str, months: int | None) -> tuple[Any, BoolArray]:
+        """Rows that hold the item (for that many months), under a name that items with the same rows share."""
+        if (item, months) not in self._kinds:
+            mask: BoolArray = ~np.isnan(self._values[item])
+            if months is not None:
+                mask &= self._durations[item] == months
+            self._kinds[item, months] = "all" if mask.all() else np.packbits(mask).tobytes(), mask
+        return self._kinds[item, months]
 
     def _rows_with(self, item: str, months: int | None) -> tuple[IntArray, IntArray]:
         """Sorted keys of the rows that hold the item (for that many months), and the rows."""
-        kind = self._kind(item, months)
+        kind, mask = self._kind(item, months)
         if kind not in self._keys:
-            mask = ~np.isnan(self._values[item])
-            if months is not None:
-                mask &= self._durations[item] == months
             rows = np.flatnonzero(mask)
             self._keys[kind] = self._key(self._asset[rows], self._month[rows], self._published[rows]), rows
         return self._keys[kind]
@@ -198,7 +196,7 @@ def _first_known(parts: Iterable[FloatArray]) -> FloatArray:
 
 
 def _months(dates: pd.DatetimeIndex) -> IntArray:
-    return np.asarray(dates.year * 12 + dates.month - 1 - 1970 * 12, dtype=np.int64)
+    return dates.to_numpy().astype("datetime64[M]").astype(np.int64)
 
 
 def _check_table(table: Any) -> pd.DataFrame:

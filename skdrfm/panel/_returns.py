@@ -34,9 +34,10 @@ def forward_returns(
 
     An asset that leaves the panel would leave its last date without a target, and the worst returns out of the
     sample. With ``delisting`` that target is known: the delisting return d counts in the period of the delisting,
-    compounded with the return r of a part of that period if there is one, (1 + r)(1 + d) - 1, and the proceeds stay
-    in cash, at return 0, for the rest of the horizon. A row at or after the delisting is treated as any other, so
-    that an asset may come back. Horizons that end after the last period of the panel stay NaN, as for every asset.
+    compounded with the return r of a part of that period if there is a row with one, (1 + r)(1 + d) - 1, and the
+    proceeds stay in cash, at return 0, for the rest of the horizon. A row at or after the delisting is treated as any
+    other, so that an asset may come back. Horizons that end after the last period of the panel stay NaN, as for every
+    asset.
 
     Parameters
     ----------
@@ -176,13 +177,13 @@ def _with_delistings(
     sorted; delistings without a row come after the rows of data.
     """
     own = history.find(placed.assets, placed.periods)
-    with_row = (own >= 0) & np.isfinite(_at(values, own))
     last = _at(values, own)
+    known = np.isfinite(last)
     if kind == "prices":
-        last = np.where(with_row, last, _at(values, history.find(placed.assets, placed.periods - 1)))
+        last = np.where(known, last, _at(values, history.find(placed.assets, placed.periods - 1)))
         ends = last * (1 + placed.returns)
     else:
-        last = np.where(with_row, last, 0.0)
+        last = np.where(known, last, 0.0)
         ends = last + placed.returns + last * placed.returns
     added = own < 0
     rows = np.where(added, len(values) - 1 + np.cumsum(added), own)

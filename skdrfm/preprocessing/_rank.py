@@ -146,9 +146,7 @@ def _sorted_rows(values: FloatArray, missing: BoolArray) -> tuple[IntArray, Floa
     Where two values differ in those bits alone, their order may be wrong: such rows are sorted the slow way.
     """
     n_columns, n_names = values.shape
-    doubles = values.astype(np.float64)
-    doubles += 0.0  # the two zeros are equal, their bits are not
-    keys = doubles.view(np.int64)
+    keys = values.astype(np.float64).view(np.int64)
     # Negative doubles grow with their magnitude bits turned round.
     keys ^= (keys >> 63) & _MAGNITUDE
     np.copyto(keys, _MAGNITUDE, where=missing)

@@ -143,6 +143,8 @@ def gather(values: AnyArray, rows: slice | IntArray) -> FloatArray:
 
     Sums along the last axis then take the same path, bit for bit, whatever the layout of the panel.
     """
-    if values.flags.c_contiguous:
+    if isinstance(rows, slice):
         return np.array(values[rows].T, order="C")
-    return np.array(values.T[:, rows], order="C")
+    if values.flags.c_contiguous:
+        return np.ascontiguousarray(values.take(rows, axis=0).T)
+    return values.T.take(rows, axis=1)

@@ -97,5 +97,5 @@ def quantiles(values: FloatArray, *levels: float) -> list[FloatArray]:
         high = np.take_along_axis(ascending, above, axis=1)
         # Half of it, then doubled, for the distance of two numbers may overflow. Equal neighbours give their value.
         half = low / 2 + (high / 2 - low / 2) * (position - below)
-        found.append(np.minimum(2 * half, high))
+        found.append(2 * half)
     return found

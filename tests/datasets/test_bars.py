@@ -112,7 +112,7 @@ class TestReading:
             pd.period_range("2000-01", periods=2, freq="M"),
             [200001, 200002],
             [200001.0, 200002.0],
-            pd.to_datetime(["2000-01-31 16:00", "2000-02-29 16:00"]).tz_localize("Asia/Tokyo"),
+            pd.to_datetime(["2000-01-31 00:00", "2000-02-29 16:00"]).tz_localize("Asia/Tokyo"),
             [pd.Timestamp("2000-01-31").date(), pd.Timestamp("2000-02-29").date()],
         ],
     )

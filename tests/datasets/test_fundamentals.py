@@ -164,20 +164,34 @@ class TestReportRows:
         assert found["cash_flow_months"].tolist() == [12, 3, 3, 3, 12]
         assert found.attrs["read_fundamentals"]["n_quarterly_cash_flows"] == 2
 
-    def test_without_evidence_cash_flows_follow_the_rule(self, tmp_path):
-        quarterly = report_rows(year_to_date=False)
-        for table in (
-            quarterly.drop(columns="cash"),
-            quarterly.assign(cash=[100.0, 110.0, 101.0, 125.0, 160.0]),  # 8 off: neither explains the flows
-            quarterly.iloc[[2, 4]],  # no quarter before
-            # The quarter before came out last of all: nothing to compare with on the day.
-            quarterly.assign(archive_date=["2015-03-20", "2016-06-05", "2016-06-08", "2015-12-09", "2016-03-16"]).drop(
-                3
-            ),
-        ):
-            months = read(table, tmp_path).set_index("period_end")["cash_flow_months"]
-            assert months.get(pd.Timestamp("2015-08-01"), 6) in ((3, 6) if len(table) == 4 else (6,))
-        assert read(quarterly, tmp_path, cash_flow="year_to_date")["cash_flow_months"].tolist() == [12, 3, 6, 9, 12]
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda t: t.drop(columns="cash"),
+            lambda t: t.drop(columns="cash_flow_fin"),
+            lambda t: t.assign(cash_flow_inv=np.nan),
+            lambda t: t.assign(cash=[100.0, 110.0, 101.0, 129.0, 160.0]),  # explains no flow
+            lambda t: t.iloc[[2, 4]],  # no quarter before
+        ],
+    )
+    def test_without_evidence_cash_flows_follow_the_rule(self, tmp_path, change):
+        found = read(change(report_rows(year_to_date=False)), tmp_path).set_index("period_end")
+        assert found.loc["2015-08-01", "cash_flow_months"] == 6
+
+    def test_the_rule_may_be_prescribed(self, tmp_path):
+        found = read(report_rows(year_to_date=False), tmp_path, cash_flow="year_to_date")
+        assert found["cash_flow_months"].tolist() == [12, 3, 6, 9, 12]
+
+    def test_flows_that_explain_quarter_and_year_follow_the_rule(self, tmp_path):
+        table = report_rows(year_to_date=False).assign(cash=[105.0, 110.0, 105.0, 125.0, 160.0])
+        table.loc[2, ["cash_flow_op", "cash_flow_inv"]] = [4.0, -4.0]
+        table.loc[1, "cash"] = 105.0
+        assert read(table, tmp_path).loc[2, "cash_flow_months"] == 6
+
+    def test_annual_cash_flows_are_never_taken_for_those_of_a_quarter(self, tmp_path):
+        table = report_rows()
+        table.loc[4, ["cash_flow_op", "cash_flow_inv"]] = [70.0, -35.0]  # the change of cash in the last quarter
+        assert read(table, tmp_path).loc[4, "cash_flow_months"] == 12
 
     def test_only_cash_that_was_public_counts_as_evidence(self, tmp_path):
         late = report_rows(year_to_date=False)
@@ -213,10 +227,10 @@ class TestReportRows:
 
 class TestVersions:
     def test_the_same_report_again_later_is_dropped_and_counted(self, tmp_path):
-        table = copy_of(report_rows(), [0, 1], archive_date="2015-06-09")
-        found = read(copy_of(table, [1], archive_date="2015-07-09"), tmp_path)
+        table = copy_of(report_rows(), [0, 1, 2], archive_date="2015-09-09")  # the last one lacks an item
+        found = read(copy_of(table, [1], archive_date="2015-10-09"), tmp_path)
         assert len(found) == 5
-        assert found.attrs["read_fundamentals"]["n_late_copies"] == 3
+        assert found.attrs["read_fundamentals"]["n_late_copies"] == 4
         assert found["available"].iloc[1] == pd.Timestamp("2015-06-05")
 
     def test_another_version_later_stays_beside_the_first(self, tmp_path):
@@ -244,6 +258,12 @@ class TestVersions:
         amended = read(copy_of(report_rows(), [1], amend="True"), tmp_path)
         assert amended.attrs["read_fundamentals"]["n_identical_copies"] == 1
         assert amended.attrs["read_fundamentals"]["n_replaced_by_amendment"] == 0
+
+    def test_an_amendment_that_confirms_one_of_two_rows_decides_between_them(self, tmp_path):
+        table = copy_of(copy_of(report_rows(), [1], net_income=7.0), [1], amend="True")
+        found = read(table, tmp_path)
+        assert found["net_income"].tolist()[1] == 5.0
+        assert len(found) == 5
 
     def test_contradicting_rows_are_named_or_left_out(self, tmp_path):
         table = copy_of(wide_table(), [0, 1], Revenue=99.0)

@@ -160,6 +160,12 @@ class TestProperties:
         assert panel.nbytes == X.to_numpy().nbytes + len(panel) * (5 + 1) * 4
         assert panel._rows.dtype == np.int32
 
+    def test_windows_lie_in_memory_as_those_of_the_stacked_frame(self, pair):
+        panel, stacked = pair
+        rows = [4, 1, 2]
+        assert panel.iloc[rows].to_numpy().strides == stacked.iloc[rows].to_numpy().strides
+        assert panel.iloc[rows].to_numpy().flags.f_contiguous
+
     def test_columns_of_several_arrays_are_copied_once_and_the_originals_let_go(self):
         X = ragged().astype({"D1": "float32"})
         panel = LaggedPanel(X, LAGS)
@@ -169,14 +175,15 @@ class TestProperties:
 
     @pytest.mark.parametrize("types", [{}, {"D1": "float32"}], ids=["one array", "two arrays"])
     def test_later_changes_of_X_do_not_reach_the_panel_and_those_of_a_window_not_X(self, types):
-        X = ragged().astype(types)
+        X = ragged().astype(types) if types else ragged()  # astype alone would share the values
         before = X.copy()
         panel = LaggedPanel(X, LAGS)
         frame = panel.to_frame()
         window = panel.iloc[:5]
         window.iloc[:, :] = -7.0
         pd.testing.assert_frame_equal(X, before)
-        X.iloc[:, :] = 9.0
+        for row in range(len(X)):  # one cell at a time is written in place where nothing else holds the values
+            X.iloc[row, 0] = 9.0
         pd.testing.assert_frame_equal(panel.to_frame(), frame)
 
     def test_nothing_can_be_set(self, pair):
