@@ -189,7 +189,7 @@ def read_chunks(path: Path, columns: Sequence[str], *, text: Sequence[str], chun
     PanelFileError
         If the file cannot be read.
     """
-    columns = list(columns)
+    columns = list(dict.fromkeys(columns))  # one column may stand for two items
     try:
         if path.name.lower().endswith(".parquet"):
             parquet = import_optional("pyarrow.parquet", extra="parquet", purpose="read Parquet files")

@@ -99,6 +99,13 @@ class TestWideTables:
         assert (found["shares"] == 50).all()
         assert "sales" not in found
 
+    def test_one_column_may_stand_for_two_items(self, tmp_path):
+        path = tmp_path / "wide.csv"
+        wide_table().to_csv(path, index=False)
+        both = read_fundamentals(path, columns={"net_income": "Earnings", "operating_profit": "Earnings"})
+        pd.testing.assert_series_equal(both["operating_profit"], both["net_income"], check_names=False)
+        assert both["net_income"].notna().sum() == 5
+
     def test_zero_stays_a_number_unless_said_otherwise(self, tmp_path):
         assert (read(wide_table(), tmp_path)[["sales", "net_income"]] == 0).sum().tolist() == [1, 1]
         some = read(wide_table(), tmp_path, zero_is_missing=["sales"])
