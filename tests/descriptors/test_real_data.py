@@ -7,12 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from skdrfm.datasets import read_fundamentals
 from skdrfm.descriptors import DescriptorSpec, compute_descriptors
 from skdrfm.exceptions import PanelError
 
 DEFAULT = Path(__file__).resolve().parents[3] / "shared" / "data"
 DAILY = Path("us_daily") / "us_daily_2000_2016.csv.gz"
 MONTHLY = Path("us_monthly") / "us_monthly_2000_2016.csv.gz"
+SEC = Path("us_sec_reports") / "sec_reports_2015_2016.csv.gz"
+VENDOR = Path("us_fundamentals_quarterly") / "stockpup_quarterly_1993_2016.csv.gz"
 N_ABSENT_FROM_MONTHLY = 6  # listed too late for the filters of the monthly file
 
 MONTHLY_ILLIQ, DOLLAR_VOLUME = (
@@ -138,3 +141,59 @@ class TestFaultsOfTheSource:
         assert moves["2001-09-17"] == reopened
         expected = (moves / (window["close"] * window["volume"]).iloc[1:]).mean()
         assert september.loc["AAPL", "illiq"] == pytest.approx(expected, rel=1e-10)
+
+
+def report_item(name):
+    trailing = name in ("sales", "net_income", "operating_cash_flow")
+    return DescriptorSpec(
+        name,
+        "Quality",
+        "as known",
+        "currency",
+        1,
+        3,
+        "reports",
+        (name,),
+        (lambda inputs: inputs.trailing(name)) if trailing else (lambda inputs: inputs.latest(name)),
+    )
+
+
+@pytest.fixture(scope="module")
+def both():
+    folder = Path(os.environ.get("SKDRFM_DATA", DEFAULT))
+    if not (folder / SEC).is_file() or not (folder / VENDOR).is_file():
+        pytest.skip("needs us_sec_reports/ and us_fundamentals_quarterly/ in the data folder; set SKDRFM_DATA")
+    filed = read_fundamentals(folder / SEC, ambiguous="drop_asset")
+    vendor = read_fundamentals(folder / VENDOR, ambiguous="drop_asset", zero_is_missing=True)
+    assets = sorted(set(filed["asset"]) & set(vendor["asset"]))
+    months = pd.date_range("2015-06-30", "2016-12-31", freq="ME")
+    bars = pd.Series(0.0, pd.MultiIndex.from_product([months, assets], names=["date", "asset"]))
+
+    def period(table):
+        return table["asset"] + (table["period_end"] - pd.Timedelta(days=15)).dt.strftime(" %Y-%m")
+
+    # The vendor does not say when a report came out; the filing does.
+    first = filed.sort_values("available").drop_duplicates(["asset", "period_end"])
+    published = pd.Series(first["available"].to_numpy(), index=period(first))
+    published = published[~published.index.duplicated()]
+    vendor["available"] = published.reindex(period(vendor)).to_numpy()
+    vendor.loc[vendor["available"] < vendor["period_end"], "available"] = pd.NaT
+    specs = [report_item(n) for n in ("net_income", "operating_cash_flow", "total_assets")]
+    return [compute_descriptors(bars, table[table["asset"].isin(assets)], names=specs) for table in (filed, vendor)]
+
+
+class TestFiledReportsAndVendorTableAgree:
+    """Annual and year-to-date figures of filed reports against single quarters of another source (trap 4)."""
+
+    @pytest.mark.parametrize(
+        ("item", "correlation", "n_common"),
+        [("net_income", 0.98, 2000), ("operating_cash_flow", 0.99, 2000), ("total_assets", 0.999, 4000)],
+    )
+    def test_what_was_known_is_the_same_from_both(self, both, item, correlation, n_common):
+        filed, vendor = (frame[item] for frame in both)
+        known = filed.notna() & vendor.notna()
+        ratio = filed[known] / vendor[known]
+        assert known.sum() > n_common
+        assert filed[known].corr(vendor[known], method="spearman") > correlation
+        # The sources define and restate some figures otherwise; a missing or doubled quarter would move them all.
+        assert (ratio.sub(1).abs() < 0.05).mean() > 0.9
