@@ -91,12 +91,14 @@ def to_monthly(bars: "pd.DataFrame | pd.Series[Any]") -> MonthlyBars:
     first, last = int(month_of_date[used].min()), int(month_of_date[used].max())
     n_months = last - first + 1
     assets, asset = _sorted_assets(index.levels[asset_level], np.asarray(index.codes[asset_level]))
-    day = _place_of_dates(dates)[date_codes]
-    order = _by_asset_and_day(asset, day, len(assets), int(day.max()) + 1)
     month = month_of_date[date_codes] - first
     wide = _Wide(n_months, len(assets))
-    for rows in _blocks_of_assets(order, asset):
-        wide.add({name: values[rows] for name, values in columns.items()}, month[rows], asset[rows])
+    if wide.mark_present(month * len(assets) + asset):
+        wide.take_over(columns, month * len(assets) + asset)
+    else:
+        day = _place_of_dates(dates)[date_codes]
+        for rows in _blocks_of_assets(_by_asset_and_day(asset, day, len(assets), int(day.max()) + 1), asset):
+            wide.add({name: values[rows] for name, values in columns.items()}, month[rows], asset[rows])
     return wide.finish(np.arange(first, last + 1), assets)
 
 
@@ -182,10 +184,32 @@ class _Wide:
         self.tables: dict[str, FloatArray] = {}
         self.zero_volume_bars = 0
 
-    def put(self, name: str, month: IntArray, asset: IntArray, values: FloatArray) -> None:
+    def mark_present(self, place: IntArray) -> bool:
+        """Mark the months that have a bar, and tell whether none has two."""
+        self.present.reshape(-1)[place] = True
+        return int(self.present.sum()) == len(place)
+
+    def put(self, name: str, place: IntArray, values: FloatArray) -> None:
         if name not in self.tables:
             self.tables[name] = np.full(self.shape, np.nan)
-        self.tables[name][month, asset] = values
+        self.tables[name].reshape(-1)[place] = values
+
+    def take_over(self, bars: dict[str, FloatArray], place: IntArray) -> None:
+        """Take monthly bars as they are; the return of a bar is then that of its month, bit for bit."""
+        traded = self._traded_value(bars)
+        for name in ("adj_close", "close", "market_value", "shares", "return", "illiq"):
+            if name in bars:
+                self.put(name, place, bars[name])
+        if traded is not None:
+            self.put("dollar_volume", place, traded)
+
+    def _traded_value(self, bars: dict[str, FloatArray]) -> FloatArray | None:
+        traded = bars.get("dollar_volume")
+        if traded is None and {"close", "volume"} <= set(bars):
+            traded = bars["close"] * bars["volume"]
+        if traded is not None:
+            self.zero_volume_bars += int((traded == 0).sum())
+        return traded
 
     def add(self, bars: dict[str, FloatArray], month: IntArray, asset: IntArray) -> None:
         """Aggregate bars that are sorted by asset and day."""
@@ -193,29 +217,22 @@ class _Wide:
         new_cell[1:] = (month[1:] != month[:-1]) | (asset[1:] != asset[:-1])
         starts = np.flatnonzero(new_cell)
         ends = np.append(starts[1:], len(month)) - 1
-        at = (month[starts], asset[starts])
-        self.present[at] = True
+        place = month[starts] * self.shape[1] + asset[starts]
         for name in ("adj_close", "close", "market_value", "shares"):
             if name in bars:
-                self.put(name, *at, bars[name][ends])
+                self.put(name, place, bars[name][ends])
         if "return" in bars:
             # A month of one bar keeps its return bit for bit.
-            total = bars["return"][starts]
-            if len(starts) < len(month):
-                total = np.where(starts == ends, total, np.multiply.reduceat(1 + bars["return"], starts) - 1)
-            self.put("return", *at, total)
-        traded = bars.get("dollar_volume")
-        if traded is None and {"close", "volume"} <= set(bars):
-            traded = bars["close"] * bars["volume"]
+            compounded = np.multiply.reduceat(1 + bars["return"], starts) - 1
+            self.put("return", place, np.where(starts == ends, bars["return"][starts], compounded))
+        traded = self._traded_value(bars)
         if traded is not None:
-            self.zero_volume_bars += int((traded == 0).sum())
-            self.put("dollar_volume", *at, _sum_of_known(traded, starts))
+            self.put("dollar_volume", place, _sum_of_known(traded, starts))
         if "illiq" in bars:
-            self.put("illiq", *at, _mean_of_known(bars["illiq"], starts))
+            self.put("illiq", place, _mean_of_known(bars["illiq"], starts))
         elif traded is not None:
             moves = bars["return"] if "return" in bars else _returns_of_bars(bars["adj_close"], month, asset)
-            ratio = np.divide(np.abs(moves), traded, out=np.full_like(traded, np.nan), where=traded > 0)
-            self.put("illiq", *at, _mean_of_known(ratio, starts))
+            self.put("illiq", place, _mean_of_known(_amihud(moves, traded), starts))
 
     def finish(self, months: IntArray, assets: "pd.Index[Any]") -> MonthlyBars:
         tables = self.tables
@@ -224,7 +241,10 @@ class _Wide:
         else:
             # Where this month or the month before has no bar there is no return, never one over two months.
             returns = np.full(self.shape, np.nan)
-            returns[1:] = tables["adj_close"][1:] / tables["adj_close"][:-1] - 1
+            np.divide(tables["adj_close"][1:], tables["adj_close"][:-1], out=returns[1:])
+            returns -= 1
+        if "illiq" not in tables and "dollar_volume" in tables:  # one bar a month
+            tables["illiq"] = _amihud(returns, tables["dollar_volume"])
         return MonthlyBars(
             months=months,
             assets=assets,
@@ -245,9 +265,12 @@ def _returns_of_bars(prices: FloatArray, month: IntArray, asset: IntArray) -> Fl
     return returns
 
 
+def _amihud(returns: FloatArray, traded: FloatArray) -> FloatArray:
+    """Absolute return over traded value, unknown where nothing was traded."""
+    return np.divide(np.abs(returns), traded, out=np.full_like(traded, np.nan), where=traded > 0)
+
+
 def _sum_of_known(values: FloatArray, starts: IntArray) -> FloatArray:
-    if len(starts) == len(values):  # one bar in each month
-        return values
     known = ~np.isnan(values)
     total: FloatArray = np.add.reduceat(np.where(known, values, 0.0), starts)
     total[~np.logical_or.reduceat(known, starts)] = np.nan
@@ -255,8 +278,6 @@ def _sum_of_known(values: FloatArray, starts: IntArray) -> FloatArray:
 
 
 def _mean_of_known(values: FloatArray, starts: IntArray) -> FloatArray:
-    if len(starts) == len(values):
-        return values
     known = ~np.isnan(values)
     count = np.add.reduceat(known.astype(np.float64), starts)
     total = np.add.reduceat(np.where(known, values, 0.0), starts)
