@@ -26,16 +26,12 @@ from skdrfm.datasets._tables import (
     to_floats,
     to_names,
 )
+from skdrfm.descriptors._items import DURATIONS, ITEMS
 from skdrfm.exceptions import PanelFileError
 from skdrfm.utils._param_validation import Interval, StrOptions, validate_params
 from skdrfm.utils.validation import describe_first
 
 __all__ = ["read_fundamentals"]
-
-_FLOWS = ("sales", "operating_profit", "net_income", "operating_cash_flow")
-_BALANCES = ("total_assets", "total_liabilities", "net_assets", "shares")
-ITEMS = (*_FLOWS, *_BALANCES)
-_MONTHS = (3, 6, 9, 12)
 
 # Canonical name to the other names that are recognised: of vendors' wide tables, and of report rows.
 _NAMES: dict[str, tuple[str, ...]] = {
@@ -178,7 +174,7 @@ def read_fundamentals(
     0  TRUE 2015-03-31       NaT       3    8.0         1.0
     1  TRUE 2015-06-30       NaT       3    9.0         NaN
     """
-    if months not in _MONTHS:
+    if months not in DURATIONS:
         raise PanelFileError(f"'months' must be 3, 6, 9 or 12. Got {months}.")
     wanted = None if assets is None else {str(one) for one in ([assets] if isinstance(assets, str) else assets)}
     counts: dict[str, Any] = {"layout": layout}
@@ -333,7 +329,7 @@ def _set_months(table: pd.DataFrame, months: int, report_rows: bool, counts: dic
     for name, default in (("months", months), ("cash_flow_months", None)):
         if name not in table:
             table[name] = table["months"] if default is None else default
-        is_other = ~table[name].isin(_MONTHS)
+        is_other = ~table[name].isin(DURATIONS)
         if is_other.any():
             raise PanelFileError(
                 f"The column {name!r} of {describe_path(path)} must hold 3, 6, 9 or 12. Got {int(is_other.sum())} "

@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 
 from skdrfm._typing import AnyArray, BoolArray, FloatArray, IntArray
+from skdrfm.descriptors._items import report_months
 from skdrfm.exceptions import PanelFileError
 from skdrfm.utils.validation import describe_first
 
-__all__ = ["cash_flow_covers_quarter", "months_of_reports", "report_months"]
+__all__ = ["cash_flow_covers_quarter", "months_of_reports"]
 
 _QUARTERS = {"Q1": 3, "Q2": 6, "Q3": 9, "FY": 12}
 _ANNUAL, _QUARTERLY = "10-K", "10-Q"
@@ -17,15 +18,6 @@ _ANNUAL, _QUARTERLY = "10-K", "10-Q"
 # Flows of cash close exactly in a cash flow statement, but for exchange rates and rounding.
 _EXACT = 1e-4
 _CLOSE = 1e-2
-
-
-def report_months(period_end: "pd.Series[Any]") -> IntArray:
-    """Give a number to the calendar month that each period stands for.
-
-    Fiscal quarters of 52 or 53 weeks may end on the first days of the next month, so 15 days are taken off.
-    """
-    ordinals: IntArray = pd.PeriodIndex(period_end - pd.Timedelta(days=15), freq="M").asi8.astype(np.intp)
-    return ordinals
 
 
 def months_of_reports(
@@ -101,7 +93,7 @@ def cash_flow_covers_quarter(reports: pd.DataFrame) -> BoolArray:
     ndarray of shape (n_rows,)
         Whether the cash flows cover the quarter. False for reports of the first quarter and of the year.
     """
-    month = report_months(reports["period_end"])
+    month = report_months(pd.DatetimeIndex(reports["period_end"]))
     flows = reports[["operating_cash_flow", "investing_cash_flow", "financing_cash_flow"]].to_numpy(dtype=np.float64)
     total, gross = flows.sum(axis=1), np.abs(flows).sum(axis=1)
     covered = reports["cash_flow_months"].to_numpy()

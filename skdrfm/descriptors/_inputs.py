@@ -9,7 +9,8 @@ import pandas as pd
 
 from skdrfm._typing import FloatArray
 from skdrfm.descriptors._bars import MonthlyBars
-from skdrfm.descriptors._reports import BALANCES, FLOWS, Reports
+from skdrfm.descriptors._items import BALANCES, FLOWS
+from skdrfm.descriptors._reports import Reports
 from skdrfm.descriptors._rolling import Moments, rolling_moments
 from skdrfm.exceptions import PanelError
 from skdrfm.panel._index import calendar_ordinals

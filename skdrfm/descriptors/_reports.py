@@ -9,18 +9,9 @@ import pandas as pd
 
 from skdrfm._typing import BoolArray, FloatArray, IntArray
 from skdrfm.descriptors._bars import MonthlyBars
+from skdrfm.descriptors._items import CASH_FLOW, DURATIONS, INCOME, ITEMS, month_ordinals, report_months
 from skdrfm.exceptions import PanelError
 from skdrfm.utils.validation import check_finite, describe_first
-
-INCOME = ("sales", "operating_profit", "net_income")
-CASH_FLOW = ("operating_cash_flow",)
-FLOWS = (*INCOME, *CASH_FLOW)
-BALANCES = ("total_assets", "total_liabilities", "net_assets", "shares")
-ITEMS = (*FLOWS, *BALANCES)
-
-DURATIONS = (3, 6, 9, 12)
-# A quarter of 52 or 53 weeks may end on the first days of the next month; half a month back lies its own.
-_HALF_A_MONTH = pd.Timedelta(days=15)
 
 
 class Reports:
@@ -55,8 +46,8 @@ class Reports:
                 "the same labels in both."
             )
         self.n_without_bars = int((~known_asset).sum())
-        report_month = _months(period_end - _HALF_A_MONTH)
-        published = np.maximum(_months(available) - bars.months[0], 0)
+        report_month = report_months(period_end)
+        published = np.maximum(month_ordinals(available) - bars.months[0], 0)
         # Rows in the order in which versions replace each other; a later label of the same quarter counts as later.
         order = np.lexsort((period_end.asi8, available.asi8, published, report_month, asset))
         order = order[known_asset[order] & (published[order] < len(bars.months))]
@@ -193,10 +184,6 @@ def _first_known(parts: Iterable[FloatArray]) -> FloatArray:
     for other in others:
         first = np.where(np.isnan(first), other, first)
     return first
-
-
-def _months(dates: pd.DatetimeIndex) -> IntArray:
-    return dates.to_numpy().astype("datetime64[M]").astype(np.int64)
 
 
 def _check_table(table: Any) -> pd.DataFrame:
