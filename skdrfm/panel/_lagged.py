@@ -313,5 +313,6 @@ def _shared_values(X: pd.DataFrame) -> tuple[pd.DataFrame, AnyArray]:
     if not np.may_share_memory(values, source.iloc[:, :1].to_numpy()):
         # A copy already: the original may be freed as soon as the caller drops it.
         source = pd.DataFrame(index=X.index)
-        values.setflags(write=False)
+    values = values.view()
+    values.setflags(write=False)
     return source, values

@@ -138,7 +138,7 @@ class TestReading:
 
 def with_row(table, **values):
     row = {**table.iloc[0].to_dict(), "date": pd.Timestamp("2020-02-01"), **values}
-    return pd.concat([table.astype({"date": object}), pd.DataFrame([row]).astype({"date": object})])
+    return pd.concat([table.astype(object), pd.DataFrame([row]).astype(object)])
 
 
 class TestFaults:

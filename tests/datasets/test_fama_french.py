@@ -191,7 +191,7 @@ class TestProperties:
     )
     def test_values_come_back_and_exactly_the_marked_ones_are_missing(self, tmp_path_factory, cells):
         months = pd.period_range("1990-01", periods=len(cells), freq="M")
-        lines = [f"{m:%Y%m},{mark or value},5.0" for m, (value, mark) in zip(months, cells, strict=True)]
+        lines = [f"{m.strftime('%Y%m')},{mark or value},5.0" for m, (value, mark) in zip(months, cells, strict=True)]
         path = tmp_path_factory.mktemp("ff") / "x.csv"
         path.write_text(",SMB,Mkt-RF\n" + "\n".join(lines))
         out = read_fama_french(path)
@@ -202,7 +202,7 @@ class TestProperties:
 
 def months_of(values, name="Mkt-RF"):
     months = pd.period_range("2000-01", periods=len(values), freq="M")
-    return f",{name}\n" + "".join(f"{m:%Y%m},{v}\n" for m, v in zip(months, values, strict=True))
+    return f",{name}\n" + "".join(f"{m.strftime('%Y%m')},{v}\n" for m, v in zip(months, values, strict=True))
 
 
 class TestValidation:

@@ -66,7 +66,7 @@ def read(table, tmp_path, **options):
 
 def copy_of(table, rows, **values):
     """Append copies of rows with other values."""
-    return pd.concat([table, table.iloc[rows].assign(**values)], ignore_index=True)
+    return pd.concat([table.astype(object), table.iloc[rows].assign(**values).astype(object)], ignore_index=True)
 
 
 class TestWideTables:

@@ -298,7 +298,7 @@ class TestPlantedInTheData:
         dates = dates_of(X)
         last = pd.Series(dates, index=X.index).groupby(level="asset").transform("max")
         leaves = (dates == last) & (dates < dates.max())
-        report = audit(X, y.mask(leaves.to_numpy()))
+        report = audit(X, y.mask(np.asarray(leaves)))
         assert report.codes == ("delisting_returns",)
 
 
