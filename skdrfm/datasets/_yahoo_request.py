@@ -25,6 +25,9 @@ COLUMNS = {
 
 _REFUSED = re.compile(r"too many requests|rate limit|\b429\b|timed? ?out|connection", re.IGNORECASE)
 
+# yfinance says the same of an unknown symbol and of a lost connection, so it is worth another try.
+_UNCLEAR = "YFTzMissingError"
+
 # All dates have the resolution that pandas gives to dates that it reads, from the cache or from Yahoo.
 _UNIT = pd.DatetimeIndex(["2000-01-01"]).unit
 
@@ -59,7 +62,8 @@ def ask(yfinance: ModuleType, ticker: str, first: date, last: date, *, retries: 
     Returns
     -------
     Reply
-        The bars by day, or the reason why there is none.
+        The bars by day, or the reason why there is none. An unknown symbol is asked for again too: yfinance does not
+        tell it from a lost connection.
 
     Raises
     ------
@@ -79,6 +83,8 @@ def ask(yfinance: ModuleType, ticker: str, first: date, last: date, *, retries: 
                     f"yfinance must answer with bars of {ticker!r}. Got {type(error).__name__}: {error}. "
                     "Upgrade it with: pip install -U 'skdrfm[yahoo]'"
                 ) from error
+            if attempt == retries and type(error).__name__ == _UNCLEAR:
+                return Reply(None, f"{_UNCLEAR}: {error}; yfinance also says so where there is no connection")
             if attempt == retries:
                 raise PanelFileError(
                     f"Yahoo must answer within {retries + 1} requests. Got for {ticker!r}: {type(error).__name__}: "
@@ -120,6 +126,8 @@ def _is_empty(frame: Any) -> bool:
 def _may_pass(error: Exception) -> bool:
     """Tell whether the same request may succeed later; Yahoo also refuses with pages that are no JSON."""
     kind = type(error).__name__
+    if kind == _UNCLEAR:
+        return True
     status = getattr(error, "code", None)
     if kind.endswith("MissingError") or (isinstance(status, int) and 400 <= status < 500 and status != 429):
         return False

@@ -28,6 +28,10 @@ class YFPricesMissingError(Exception):
     """As the real one; its text holds numbers."""
 
 
+class YFTzMissingError(Exception):
+    """As the real one, which stands for an unknown symbol and for a lost connection."""
+
+
 def bars_of(ticker):
     rng = np.random.default_rng(sum(map(ord, ticker)))
     close = 100 * np.cumprod(1 + rng.normal(0, 0.02, len(DAYS)))
@@ -49,6 +53,7 @@ class Server:
         self.asked = []
         self.failures = {}  # statuses to answer with before the bars, by ticker
         self.empty = {"GONE"}
+        self.unclear = {}  # how often there is no telling, by ticker
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -84,6 +89,9 @@ class Server:
 
 def request(server, ticker, start, end):
     url = f"http://127.0.0.1:{server.http.server_port}/?ticker={ticker}&start={start}&end={end}"
+    if server.unclear.get(ticker, 0):
+        server.unclear[ticker] -= 0.5  # download and history each ask once
+        raise YFTzMissingError(f"${ticker}: possibly delisted; no timezone found")
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=10) as answer:
@@ -252,6 +260,20 @@ class TestRetries:
         server.failures["AAPL"] = [500]
         assert len(fetch_yahoo(["AAPL"], START, END)) == 7
         assert waits == []
+
+    def test_a_symbol_that_yfinance_cannot_place_is_asked_for_again(self, install, server, waits):
+        install()
+        server.unclear = {"AAA": 2}
+        assert len(fetch_yahoo(["AAA"], START, END, wait=0.5)) == len(DAYS)
+        assert waits == [0.5, 1.0]
+
+    def test_a_symbol_that_yfinance_never_places_is_missing_and_says_why_it_may_be(self, install, server, waits):
+        install()
+        server.unclear = {"AAA": 99}
+        with pytest.warns(CoverageWarning, match="also says so where there is no connection"):
+            bars = fetch_yahoo(["AAA", "BBB"], START, END, retries=3, missing="skip")
+        assert set(bars.index.get_level_values("asset")) == {"BBB"}
+        assert len(waits) == 3
 
     def test_after_the_last_retry_the_ticker_is_named(self, install, server, waits):
         install(hides_errors=False)
