@@ -134,13 +134,15 @@ def compute_descriptors(
 
 
 def _is_integer(value: Any, minimum: int) -> bool:
-    return isinstance(value, int | np.integer) and int(value) >= minimum
+    return not isinstance(value, bool) and isinstance(value, int | np.integer) and int(value) >= minimum
 
 
 def _resolve_min_periods(specs: Sequence[DescriptorSpec], given: Any) -> dict[str, int]:
     minimum = {spec.name: spec.min_periods for spec in specs if spec.min_periods is not None}
     if given is None:
         return minimum
+    if not isinstance(given, Mapping) and not _is_integer(given, 1):
+        raise PanelError(f"'min_periods' must be an integer >= 1, or a mapping of them by descriptor. Got {given!r}.")
     chosen: dict[str, Any] = (
         dict(given) if isinstance(given, Mapping) else {name: given for name in _OF_RETURNS if name in minimum}
     )

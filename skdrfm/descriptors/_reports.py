@@ -53,7 +53,7 @@ class Reports:
         order = order[known_asset[order] & (published[order] < len(bars.months))]
         self._asset, self._month, self._published = asset[order], report_month[order], published[order]
         self._first = int(self._month.min()) - 24 if len(order) else 0  # earlier months are asked for, in vain
-        self._values = {item: table[item].to_numpy(dtype=np.float64)[order] for item in self.items}
+        self._values = {item: table[item].to_numpy(dtype=np.float64, na_value=np.nan)[order] for item in self.items}
         months = _durations(table, "months")[order]
         cash_flow_months = _durations(table, "cash_flow_months")[order] if "cash_flow_months" in table else months
         self._durations = dict.fromkeys(INCOME, months) | dict.fromkeys(CASH_FLOW, cash_flow_months)
@@ -203,20 +203,25 @@ def _check_table(table: Any) -> pd.DataFrame:
                 f"{int(table[name].isna().sum())} rows without. Drop them."
             )
     for item in ITEMS:
-        if item in table.columns:
-            check_finite(
-                table[item].to_numpy(dtype=np.float64, na_value=np.nan), what=f"fundamentals[{item!r}]", allow_nan=True
+        if item not in table.columns:
+            continue
+        if not pd.api.types.is_numeric_dtype(table[item].dtype):
+            raise PanelError(
+                f"The column {item!r} of 'fundamentals' must hold numbers. Got {table[item].dtype}. Read it as float64."
             )
+        values = table[item].to_numpy(dtype=np.float64, na_value=np.nan)
+        check_finite(values, what=f"fundamentals[{item!r}]", allow_nan=True)
     return table
 
 
 def _dates(table: pd.DataFrame, publication_lag: Any) -> tuple[pd.DatetimeIndex, pd.DatetimeIndex]:
     """End of the period and day of publication of each row, the latter by the lag where it is not known."""
     period_end = _datetimes(table, "period_end")
-    if isinstance(publication_lag, int | np.integer) and publication_lag >= 0:
-        publication_lag = pd.DateOffset(months=int(publication_lag))
+    lag = publication_lag
+    if isinstance(lag, int | np.integer) and not isinstance(lag, bool):
+        lag = pd.DateOffset(months=int(lag))
     try:
-        by_lag = pd.DatetimeIndex(period_end + publication_lag)
+        by_lag = pd.DatetimeIndex(period_end + lag)
         faulty = bool((by_lag < period_end).any())
     except TypeError:
         faulty = True
@@ -245,7 +250,7 @@ def _datetimes(table: pd.DataFrame, name: str) -> pd.DatetimeIndex:
     if not pd.api.types.is_datetime64_dtype(table[name].dtype):
         raise PanelError(
             f"The column {name!r} of 'fundamentals' must hold datetime64 without a time zone. Got "
-            f"{table[name].dtype}. Convert it with pd.to_datetime."
+            f"{table[name].dtype}. Convert it with pd.to_datetime and dt.tz_localize(None)."
         )
     return pd.DatetimeIndex(table[name]).as_unit("ns")
 

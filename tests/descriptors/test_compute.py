@@ -774,6 +774,13 @@ FAULTS = {
     "negative lag": (lambda case: {"publication_lag": -1}, PanelError, "publication_lag"),
     "negative lag in days": (lambda case: {"publication_lag": pd.Timedelta(days=-9)}, PanelError, "publication_lag"),
     "lag in words": (lambda case: {"publication_lag": "soon"}, PanelError, "publication_lag"),
+    "lag of a truth": (lambda case: {"publication_lag": True}, PanelError, "publication_lag.*Got True"),
+    "text for an item": (
+        lambda case: {"fundamentals": case.fundamentals.assign(net_assets="many")},
+        PanelError,
+        "'net_assets'.*must hold numbers",
+    ),
+    "periods in words": (lambda case: {"names": ["CAP"], "min_periods": "few"}, PanelError, "min_periods.*'few'"),
     "negative age": (lambda case: {"max_report_age": -1}, PanelError, "max_report_age"),
     "age in words": (lambda case: {"max_report_age": "old"}, PanelError, "max_report_age"),
     "no periods": (lambda case: {"min_periods": 0}, PanelError, "min_periods.*>= 1"),
