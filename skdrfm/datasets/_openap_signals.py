@@ -16,9 +16,8 @@ from skdrfm._typing import AnyArray
 from skdrfm.datasets._openap_cache import SignalCache, SignalRows
 from skdrfm.datasets._openap_common import pick_names, to_month, unsigned_fault
 from skdrfm.datasets._openap_doc import read_signs
-from skdrfm.datasets._tables import MISSING
+from skdrfm.datasets._tables import MISSING, header_of, read_chunks
 from skdrfm.exceptions import CoverageWarning, PanelFileError
-from skdrfm.utils._optional import import_optional
 from skdrfm.utils.validation import describe_first
 
 __all__ = ["read_openap_signals"]
@@ -165,20 +164,9 @@ def _check_chunk_size(value: Any) -> None:
 
 
 def _signals_of(path: Path) -> list[str]:
-    try:
-        if path.name.lower().endswith(".parquet"):
-            parquet = import_optional("pyarrow.parquet", extra="parquet", purpose="read Parquet files")
-            columns = list(parquet.read_schema(path).names)
-        elif path.name.lower().endswith((".csv", ".csv.gz", ".zip")):
-            columns = list(pd.read_csv(path, nrows=0).columns)
-        else:
-            raise PanelFileError(
-                f"Signals must be a file ending in .csv, .csv.gz, .zip or .parquet. Got {str(path)!r}."
-            )
-    except PanelFileError:
-        raise
-    except _UNREADABLE as error:
-        raise _unreadable(path, error) from error
+    if not path.name.lower().endswith((".csv", ".csv.gz", ".zip", ".parquet")):
+        raise PanelFileError(f"Signals must be a file ending in .csv, .csv.gz, .zip or .parquet. Got {str(path)!r}.")
+    columns = header_of(path)
     absent = [key for key in _KEYS if key not in columns]
     if absent:
         raise PanelFileError(
@@ -223,9 +211,7 @@ def _signs_to_undo(names: list[str], signed: bool, signal_doc: str | Path | None
 def _chunks(path: Path, names: list[str], chunk_size: int) -> Iterator[pd.DataFrame]:
     columns = [*_KEYS, *names]
     if path.name.lower().endswith(".parquet"):
-        parquet = import_optional("pyarrow.parquet", extra="parquet", purpose="read Parquet files")
-        for batch in parquet.ParquetFile(path).iter_batches(batch_size=chunk_size, columns=columns):
-            yield batch.to_pandas()
+        yield from read_chunks(path, columns, text=(), chunk_size=chunk_size)
         return
     with pd.read_csv(
         path,

@@ -5,6 +5,7 @@ from typing import Any
 
 from skdrfm.descriptors import _fundamental as fundamental
 from skdrfm.descriptors import _price as price
+from skdrfm.descriptors._items import ITEMS
 from skdrfm.descriptors._spec import GROUPS, DescriptorSpec
 from skdrfm.exceptions import PanelError
 from skdrfm.utils.validation import describe_first
@@ -15,15 +16,14 @@ _REPORT_LAG = 3
 
 def _spec(
     name: str, compute: Any, formula: str, unit: str, sign: int, reference: str, *needs: str, **kwargs: Any
-) -> Any:
-    from_reports = not set(needs) <= {"returns", "market", "close", "dollar_volume", "illiq", "market_value"}
+) -> DescriptorSpec:
     return DescriptorSpec(
         name=name,
         group=_GROUP_OF[name],
         formula=formula,
         unit=unit,
         sign=sign,
-        lag=_REPORT_LAG if from_reports else 0,
+        lag=_REPORT_LAG if set(needs) & set(ITEMS) else 0,
         reference=reference,
         needs=needs,
         compute=compute,

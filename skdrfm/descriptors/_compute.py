@@ -70,9 +70,9 @@ def compute_descriptors(
     -------
     DataFrame of shape (n_rows, n_descriptors), indexed by (date, asset)
         Raw descriptors in float64, NaN where unknown; one row for each month, at its last calendar day, in which the
-        asset has a bar. ``attrs["compute_descriptors"]`` counts rows, assets, months, missing cells by descriptor,
-        rows with non-positive net assets, rows whose newest report is too old, reports of assets without bars, and bars
-        without volume.
+        asset has a bar. ``attrs["compute_descriptors"]`` counts rows, assets and months that have a row, missing cells
+        by descriptor, rows with non-positive net assets, rows whose newest report is too old, reports of assets without
+        bars, and bars without volume.
 
     Raises
     ------
@@ -121,13 +121,14 @@ def compute_descriptors(
     reports = None if fundamentals is None else Reports(fundamentals, monthly, publication_lag, int(max_report_age))
     inputs = DescriptorInputs(monthly, reports, market, minimum)
     _check_needs(specs, inputs.available())
-    month, asset = np.nonzero(monthly.present & _is_row(monthly, frequency)[:, np.newaxis])
+    shown = monthly.present & _is_row(monthly, frequency)[:, np.newaxis]
+    month, asset = np.nonzero(shown)
     values = np.empty((len(specs), len(month)))
     place = month * len(monthly.assets) + asset
     for j, spec in enumerate(specs):
         np.take(_computed(spec, inputs, monthly.present.shape), place, out=values[j], mode="clip")
     out = pd.DataFrame(values.T, index=_index(monthly, month, asset), columns=[spec.name for spec in specs], copy=False)
-    counts = _counts(out, monthly, reports, inputs, month, asset)
+    counts = _counts(out, shown, monthly, reports, inputs)
     out.attrs["compute_descriptors"] = counts
     logger.info("compute_descriptors: %s", counts)
     return out
@@ -201,24 +202,21 @@ def _index(monthly: MonthlyBars, month: IntArray, asset: IntArray) -> pd.MultiIn
 
 def _counts(
     out: pd.DataFrame,
+    shown: BoolArray,
     monthly: MonthlyBars,
     reports: Reports | None,
     inputs: DescriptorInputs,
-    month: IntArray,
-    asset: IntArray,
 ) -> dict[str, Any]:
-    present = np.zeros(monthly.present.shape, dtype=bool)
-    present[month, asset] = True
     non_positive = 0
     if reports is not None and "net_assets" in reports.items:
-        non_positive = int((present & (inputs.latest("net_assets") <= 0)).sum())
+        non_positive = int((shown & (inputs.latest("net_assets") <= 0)).sum())
     return {
         "n_rows": len(out),
-        "n_assets": int(present.any(axis=0).sum()),
-        "n_months": int(present.any(axis=1).sum()),
+        "n_assets": int(shown.any(axis=0).sum()),
+        "n_months": int(shown.any(axis=1).sum()),
         "missing": {str(name): int(np.isnan(out[name].to_numpy()).sum()) for name in out.columns},
         "non_positive_net_assets": non_positive,
-        "reports_too_old": 0 if reports is None else reports.count_too_old(present),
+        "reports_too_old": 0 if reports is None else reports.count_too_old(shown),
         "reports_without_bars": 0 if reports is None else reports.n_without_bars,
         "zero_volume_bars": monthly.zero_volume_bars,
     }

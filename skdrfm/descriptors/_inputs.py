@@ -146,16 +146,15 @@ class DescriptorInputs:
         """Names of the inputs that were given."""
         last = self._bars.last
         items = set() if self._reports is None else set(self._reports.items)
-        found = {"returns", *items, *(name for name in ("close",) if name in last)}
-        if self._market is not None:
-            found.add("market")
-        if self._bars.dollar_volume is not None:
-            found.add("dollar_volume")
-        if self._bars.illiq is not None:
-            found.add("illiq")
-        if "market_value" in last or ("close" in last and ("shares" in last or "shares" in items)):
-            found.add("market_value")
-        return found
+        is_given = {
+            "returns": True,
+            "market": self._market is not None,
+            "close": "close" in last,
+            "dollar_volume": self._bars.dollar_volume is not None,
+            "illiq": self._bars.illiq is not None,
+            "market_value": "market_value" in last or ("close" in last and "shares" in {*last, *items}),
+        }
+        return items | {name for name, given in is_given.items() if given}
 
     def _of_reports(self, item: str, allowed: tuple[str, ...], method: str) -> FloatArray:
         if item not in allowed:

@@ -71,8 +71,8 @@ def rolling_moments(returns: FloatArray, window: int, market: FloatArray | None 
         start = _accumulate(blocks, x)
         end = _accumulate(blocks[:, ::-1], None if x is None else x[:, ::-1])[:, :, ::-1]
         joined = _join(_ends_before(end), start)
-        for target, source in zip(out, _central(joined, n_sums), strict=True):
-            target[:, columns] = source.reshape(-1, blocks.shape[2])[window - 1 : window - 1 + n_months]
+        for target, row in zip(out, _CENTRAL, strict=False):
+            target[:, columns] = joined[row].reshape(-1, blocks.shape[2])[window - 1 : window - 1 + n_months]
     return Moments(*out)
 
 
@@ -96,7 +96,11 @@ def _ends_before(end: FloatArray) -> FloatArray:
     return before
 
 
-# Rows of the arrays of running sums: count, mean, squares, cubes, mean of the market, its squares, products.
+# Rows of the arrays of running sums: count, mean, squares, cubes, mean of the market, its squares, products. Those that
+# are no means are what a window gives.
+_CENTRAL = (0, 2, 3, 5, 6)
+
+
 def _accumulate(blocks: FloatArray, market: FloatArray | None) -> FloatArray:
     """Accumulate sums from the first place of each block, shape (4 or 7, n_blocks, window, n_assets)."""
     n_blocks, window, n_assets = blocks.shape
@@ -131,22 +135,16 @@ def _join(first: FloatArray, second: FloatArray) -> FloatArray:
     n1, mean1, squares1, cubes1 = first[:4]
     n2, mean2, squares2, cubes2 = second[:4]
     n = np.maximum(n1 + n2, 1.0)
-    both: BoolArray = (n1 > 0) & (n2 > 0)
-    gap = np.where(both, mean2 - mean1, 0.0)
-    weight = n1 * n2 / n
+    gap = mean2 - mean1
+    weight = n1 * n2 / n  # 0 where a part knows nothing, and the gap to its mean counts for nothing
     cubes2 += cubes1 + gap**3 * weight * (n1 - n2) / n + 3 * gap * (n1 * squares2 - n2 * squares1) / n
     squares2 += squares1 + gap * gap * weight
     if len(first) > 4:
-        market_gap = np.where(both, second[4] - first[4], 0.0)
+        market_gap = second[4] - first[4]
         second[5] += first[5] + market_gap * market_gap * weight
         second[6] += first[6] + gap * market_gap * weight
     n2 += n1
     return second
-
-
-def _central(sums: FloatArray, n_sums: int) -> list[FloatArray]:
-    rows = [0, 2, 3] if n_sums == 3 else [0, 2, 3, 5, 6]
-    return [sums[row] for row in rows]
 
 
 def rolling_reduce(values: FloatArray, window: int, ufunc: Any) -> FloatArray:

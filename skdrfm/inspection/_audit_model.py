@@ -16,6 +16,7 @@ from skdrfm.inspection._audit_dates import comparable, table_dates
 from skdrfm.inspection._audit_panel import AuditPanel, Splits
 from skdrfm.inspection._audit_report import Finding, NotApplicableError
 from skdrfm.inspection._point_in_time import changed_rows, check_point_in_time
+from skdrfm.metrics import rank_information_coefficient
 
 # Fitted models judge the dates that follow their test window too: more dates, and no further fits.
 _MAX_DATES = 24
@@ -229,18 +230,12 @@ class ModelAudit:
         figures: list[float] = []
         variances: list[float] = []
         for values, window in zip(predictions, self.windows, strict=True):
-            frame = pd.DataFrame({"p": values, "y": truth[window.judged]})
-            codes = pd.Series(self.panel.codes[window.judged])
-            ranks = frame.groupby(codes).rank()
-            ranks = ranks - ranks.groupby(codes).transform("mean")
-            sums = (
-                pd.DataFrame({"py": ranks["p"] * ranks["y"], "pp": ranks["p"] ** 2, "yy": ranks["y"] ** 2, "n": 1.0})
-                .groupby(codes)
-                .sum()
-            )
-            sums = sums[(sums["n"] >= 3) & (sums["pp"] > 0) & (sums["yy"] > 0)]
-            figures += list(sums["py"] / np.sqrt(sums["pp"] * sums["yy"]))
-            variances += list(1 / (sums["n"] - 1))
+            if not len(values):
+                continue
+            codes = self.panel.codes[window.judged]
+            by_date = rank_information_coefficient(truth[window.judged], values, dates=codes).dropna()
+            figures += list(by_date)
+            variances += list(1 / (np.bincount(codes)[by_date.index] - 1))
         if not figures:
             return 0.0, np.inf, 0
         return float(np.mean(figures)), float(np.sqrt(np.sum(variances)) / len(figures)), len(figures)

@@ -12,6 +12,7 @@ from skdrfm.exceptions import SplitError
 from skdrfm.inspection._audit_panel import AuditPanel, Splits, mean_by
 from skdrfm.inspection._audit_report import Finding, NotApplicableError
 from skdrfm.panel import dates_of
+from skdrfm.panel._history import History
 
 # Returns that share none of their periods are nearly uncorrelated in time (a few hundredths for single stocks);
 # overlapping ones have a correlation of one half or more.
@@ -103,12 +104,8 @@ def find_overlapping_target(panel: AuditPanel, splits: Splits) -> Iterator[Findi
         raise NotApplicableError("rows with duplicate keys have no past that is theirs")
     distance = min(ahead)
     y: FloatArray = panel.target - mean_by(panel.codes, panel.target, panel.n_dates)[panel.codes]
-    # Numbers that tell asset and date, far enough apart that no asset runs into the next one.
-    keys = panel.assets * (panel.n_dates + distance) + panel.codes
-    order = np.argsort(keys)
-    place = np.minimum(np.searchsorted(keys[order], keys + distance), len(keys) - 1)
-    found = keys[order][place] == keys + distance
-    before, now = y[found], y[order[place[found]]]
+    later = History(panel.assets, panel.codes).shifted(distance)
+    before, now = y[later >= 0], y[later[later >= 0]]
     both = np.isfinite(now) & np.isfinite(before)
     now, before = now[both], before[both]
     scale = np.sqrt((now @ now) * (before @ before))

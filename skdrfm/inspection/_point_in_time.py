@@ -91,7 +91,8 @@ def check_point_in_time(
     known = [table_dates(table, column) for table, column in zip(tables, _columns(tables, available), strict=True)]
     rng = np.random.default_rng(check_random_state(random_state).randint(2**31 - 1))
     # Every call gets tables that were put together in the same way: the layout in memory decides on rounding.
-    untouched, twin = ([changed_rows(table, np.zeros(len(table), dtype=bool), rng) for table in tables] for _ in "12")
+    nothing = [np.zeros(len(table), dtype=bool) for table in tables]
+    untouched, twin = (list(map(changed_rows, tables, nothing, [rng] * len(tables))) for _ in range(2))
     whole = _results(compute(*untouched), untouched)
     again = _results(compute(*twin), twin)
     *known_moments, result_dates = comparable([*known, pd.Index(np.concatenate([r.dates for r in whole]))])

@@ -213,7 +213,7 @@ class CrossSectionalTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEsti
         self, X: Any, values: FloatArray, groups: Any
     ) -> tuple[CrossSections, IntArray | None, FloatArray | None]:
         """Find the sections, and industry and weight of each row where a section needs them."""
-        dates, _ = date_codes(X if isinstance(X, pd.DataFrame) else values, groups)
+        dates = date_codes(X if isinstance(X, pd.DataFrame) else values, groups)
         industry = None if self.industry is None else industry_codes(self.industry, X)
         weight = None if self.weight is None else row_weights(self.weight, X)
         if industry is None or not self._sections_are_industries:

@@ -14,7 +14,7 @@ from skdrfm.panel import check_panel_index
 __all__ = ["CrossSections", "date_codes"]
 
 
-def date_codes(X: Any, groups: Any = None) -> tuple[IntArray, int]:
+def date_codes(X: Any, groups: Any = None) -> IntArray:
     """Give each row the number of its date.
 
     Parameters
@@ -26,11 +26,9 @@ def date_codes(X: Any, groups: Any = None) -> tuple[IntArray, int]:
 
     Returns
     -------
-    codes : ndarray of shape (n_samples,)
-        Number of the date, from 0. All rows are one cross-section where X carries no dates and no
-        groups are given.
-    n_dates : int
-        Upper bound of the codes; a number that no row has is allowed.
+    ndarray of shape (n_samples,)
+        Number of the date, from 0; a number that no row has is allowed. All rows are one cross-section where X carries
+        no dates and no groups are given.
 
     Raises
     ------
@@ -40,20 +38,20 @@ def date_codes(X: Any, groups: Any = None) -> tuple[IntArray, int]:
     """
     n_samples = len(X)
     if groups is not None:
-        codes, dates = pd.factorize(_one_dimensional(groups, n_samples))
+        codes, _ = pd.factorize(_one_dimensional(groups, n_samples))
         absent = int((codes < 0).sum())
         if absent:
             raise PanelError(
                 f"'groups' must hold the date of every row. Got {absent} rows without one "
                 f"({n_samples} rows in all). Drop them or fill in the date."
             )
-        return codes.astype(np.intp), len(dates)
+        return codes.astype(np.intp)
     index = getattr(X, "index", None)
     if isinstance(index, pd.MultiIndex) and "date" in index.names:
         if set(index.names) == {"date", "asset"}:
             check_panel_index(index)
         level = index.names.index("date")
-        return np.asarray(index.codes[level], dtype=np.intp), len(index.levels[level])
+        return np.asarray(index.codes[level], dtype=np.intp)
     if isinstance(index, pd.Index) and index.name == "date":
         return date_codes(X, index)
     if isinstance(index, pd.MultiIndex | pd.DatetimeIndex | pd.PeriodIndex):
@@ -63,7 +61,7 @@ def date_codes(X: Any, groups: Any = None) -> tuple[IntArray, int]:
             f"X must have an index level named 'date' (found: {found}). "
             "Rename the level, or pass the dates as groups=dates."
         )
-    return np.zeros(n_samples, dtype=np.intp), 1
+    return np.zeros(n_samples, dtype=np.intp)
 
 
 def _one_dimensional(groups: Any, n_samples: int) -> "pd.Index[Any]":

@@ -36,7 +36,7 @@ def means(values: FloatArray, known: BoolArray, weight: FloatArray | None = None
     return mean
 
 
-def centred(values: FloatArray, known: BoolArray, weight: FloatArray | None = None) -> FloatArray:
+def centred(values: FloatArray, known: BoolArray) -> FloatArray:
     """Deviations of the known values of each row from their mean.
 
     Parameters
@@ -45,15 +45,13 @@ def centred(values: FloatArray, known: BoolArray, weight: FloatArray | None = No
         Numbers.
     known : ndarray of shape (n_columns, n_names), bool
         Values that count.
-    weight : ndarray of shape (n_names,), default=None
-        Weights above 0; equal if None.
 
     Returns
     -------
     ndarray of shape (n_columns, n_names)
         Deviations; 0 where not known, and exactly 0 in a row whose known values are all equal.
     """
-    deviations = np.where(known, values - means(values, known, weight), 0.0)
+    deviations = np.where(known, values - means(values, known), 0.0)
     smallest = np.where(known, values, np.inf).min(axis=1)
     largest = np.where(known, values, -np.inf).max(axis=1)
     # The mean of equal numbers may differ from them in the last place: that is no deviation.

@@ -248,11 +248,10 @@ def literal_descriptors(
     keys = sorted(cells)
     index = pd.MultiIndex.from_tuples(keys, names=["date", "asset"])
     table = pd.DataFrame([cells[key] for key in keys], index=index, columns=list(names), dtype=np.float64)
-    all_months = [month_of(date) for date, _ in keys]
     table.attrs["compute_descriptors"] = {
         "n_rows": len(keys),
         "n_assets": len(of_asset),
-        "n_months": max(all_months) - min(all_months) + 1,
+        "n_months": len({month_of(date) for date, _ in keys}),
         "missing": {name: sum(math.isnan(value) for value in table[name]) for name in names},
         "non_positive_net_assets": negative,
         "reports_too_old": too_old,

@@ -319,6 +319,13 @@ class TestReports:
         found = compute_descriptors(priced(), table.astype({"sales": float}), names=["PSR"])
         assert at(found, "2001-05", "PSR") == pytest.approx(0.10)
 
+    def test_a_month_without_any_bar_has_no_row_and_is_not_counted_as_a_month(self):
+        bars = priced(5)
+        found = compute_descriptors(bars.drop(bars.index[2]), names=["1MOM", "CAP"])
+        counts = found.attrs["compute_descriptors"]
+        assert (counts["n_rows"], counts["n_months"], len(found)) == (4, 4, 4)
+        assert found["CAP"].notna().all()
+
     def test_negative_equity_has_no_return_and_no_yield_and_is_counted(self):
         ends = pd.date_range("2000-03-31", periods=4, freq="QE")
         table = reports(*[(end, end, {"net_income": 2.0, "net_assets": -5.0}) for end in ends])
