@@ -16,14 +16,9 @@ from skdrfm.metrics import (
     sharpe_ratio,
 )
 from skdrfm.metrics._performance import compounded_wealth
+from skdrfm.metrics._quantiles import QUANTILE_CONSTRAINTS, dates_with_portfolio, slot_weights, warn_about_dates
 from skdrfm.metrics._validation import validated
 from skdrfm.portfolio._alignment import align_positions, frozen_frame, frozen_series
-from skdrfm.portfolio._construction import (
-    QUANTILE_CONSTRAINTS,
-    dates_with_portfolio,
-    slot_weights,
-    warn_about_dates,
-)
 from skdrfm.portfolio._costs import turnover_by_date
 from skdrfm.utils._param_validation import Interval
 from skdrfm.utils.validation import check_finite
