@@ -13,6 +13,7 @@ of it: NaN with a warning that holds the reason (the default), a number of your 
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from numbers import Integral, Real
 from typing import Any
@@ -23,20 +24,16 @@ from sklearn.utils.metadata_routing import MetadataRequest
 
 from skdrfm._typing import FloatArray
 from skdrfm.exceptions import PanelError
-from skdrfm.metrics import (
-    annualised_return,
-    r2_oos,
-    rank_information_coefficient,
-    sharpe_ratio,
-)
-from skdrfm.metrics._dates import date_groups
+from skdrfm.metrics import annualised_return, newey_west_t, r2_oos, sharpe_ratio
+from skdrfm.metrics._cross_section import rank_correlations, warn_about_dates_without
+from skdrfm.metrics._dates import DateGroups, date_groups, group_by_index
+from skdrfm.metrics._quantiles import dates_with_portfolio, mean_by_quantile, warn_about_dates
 from skdrfm.metrics._validation import as_values, validated
-from skdrfm.portfolio import long_short_weights
 from skdrfm.utils._param_validation import Interval, StrOptions
 
 __all__ = ["make_quantile_scorer", "r2_oos_scorer", "rank_ic_scorer"]
 
-STATISTICS = ("mean_return", "annualised_return", "sharpe_ratio")
+STATISTICS = ("mean_return", "annualised_return", "sharpe_ratio", "newey_west_t")
 
 
 @dataclass(frozen=True)
@@ -106,54 +103,73 @@ class _PanelScorer(ABC):
 
 @dataclass(frozen=True, repr=False)
 class _QuantileScorer(_PanelScorer):
-    statistic: str
+    statistic: str | Callable[[FloatArray], float]
     n_quantiles: int
     periods_per_year: float
 
     def _figure(self, truth: FloatArray, prediction: FloatArray, *, X: Any, y: Any, dates: Any) -> float:
-        groups = date_groups(prediction, _dates_of_rows(X, y, dates), name="y")
-        row_dates = groups.dates[groups.codes]
-        weights = long_short_weights(prediction, n_quantiles=self.n_quantiles, dates=row_dates).to_numpy()
-        by_date = groups.sum(weights * truth)
-        returns = by_date[~np.isnan(by_date)]
+        groups = _groups_of_rows(truth, X=X, y=y, dates=dates)
+        formed = dates_with_portfolio(groups, self.n_quantiles, None)
+        warn_about_dates(formed, groups, self.n_quantiles, stacklevel=4)
+        by_quantile = mean_by_quantile(prediction, truth, groups, formed, self.n_quantiles)
+        returns = (by_quantile[:, -1] - by_quantile[:, 0])[formed]
+        if callable(self.statistic):
+            return self._called(self.statistic, returns)
         if self.statistic == "mean_return":
             return float(returns.mean())
         if self.statistic == "annualised_return":
             return annualised_return(returns, periods_per_year=self.periods_per_year)
-        return self._sharpe_ratio(returns)
+        return self._of_several_dates(returns)
 
-    def _sharpe_ratio(self, returns: FloatArray) -> float:
+    def _of_several_dates(self, returns: FloatArray) -> float:
         if len(returns) < 2:
             raise PanelError(
-                f"The statistic 'sharpe_ratio' must have at least 2 dates with a portfolio in each fold. Got "
+                f"The statistic {self.statistic!r} must have at least 2 dates with a portfolio in each fold. Got "
                 f"{len(returns)}. Use longer test windows (WalkForwardSplit(test_size=12)), the statistic "
                 "'mean_return', or pool the predictions of all folds with walk_forward_predict and score them once "
                 "with backtest."
             )
-        ratio = sharpe_ratio(returns, periods_per_year=self.periods_per_year)
-        if np.isnan(ratio):
+        if self.statistic == "newey_west_t":
+            figure = newey_west_t(returns)
+        else:
+            figure = sharpe_ratio(returns, periods_per_year=self.periods_per_year)
+        if np.isnan(figure):
             raise PanelError(
-                f"The long/short return must differ between dates for a Sharpe ratio. Got {returns[0]:g} on all "
-                f"{len(returns)} dates. The predictions may be constant; look at them, or use 'mean_return'."
+                f"The long/short return must differ between dates for the statistic {self.statistic!r}. Got "
+                f"{returns[0]:g} on all {len(returns)} dates. The predictions may be constant; look at them, or use "
+                "'mean_return'."
             )
-        return ratio
+        return figure
+
+    def _called(self, statistic: Callable[[FloatArray], float], returns: FloatArray) -> float:
+        figure: Any = statistic(returns)
+        if not isinstance(figure, Real) or not np.isfinite(float(figure)):
+            raise PanelError(
+                f"The statistic {_name_of(statistic)} must return a finite number. Got {figure!r} for "
+                f"{len(returns)} long/short returns. Raise an error that says what is missing, or return a number."
+            )
+        return float(figure)
 
     def __repr__(self) -> str:
-        years = f", periods_per_year={self.periods_per_year:g}" if self.statistic != "mean_return" else ""
-        return f"make_quantile_scorer({self.statistic!r}, n_quantiles={self.n_quantiles}{years})"
+        statistic = _name_of(self.statistic) if callable(self.statistic) else repr(self.statistic)
+        annual = self.statistic in ("annualised_return", "sharpe_ratio")
+        years = f", periods_per_year={self.periods_per_year:g}" if annual else ""
+        return f"make_quantile_scorer({statistic}, n_quantiles={self.n_quantiles}{years})"
 
 
 @dataclass(frozen=True, repr=False)
 class _RankICScorer(_PanelScorer):
     def _figure(self, truth: FloatArray, prediction: FloatArray, *, X: Any, y: Any, dates: Any) -> float:
-        row_dates = _dates_of_rows(X, y, dates)
-        by_date = rank_information_coefficient(truth, prediction, dates=row_dates).dropna()
-        if not len(by_date):
+        groups = _groups_of_rows(truth, X=X, y=y, dates=dates)
+        by_date, reasons = rank_correlations(truth, prediction, groups)
+        warn_about_dates_without(by_date, reasons, name="rank_information_coefficient", stacklevel=4)
+        existing = by_date[~np.isnan(by_date)]
+        if not len(existing):
             raise PanelError(
                 "At least one date of a fold must have 3 names whose predictions and returns differ, or it has no "
                 "rank IC. Got none. The predictions may be constant; look at them, or use larger cross-sections."
             )
-        return float(by_date.mean())
+        return float(existing.mean())
 
     def __repr__(self) -> str:
         return "rank_ic_scorer"
@@ -170,26 +186,33 @@ class _R2Scorer(_PanelScorer):
 
 @validated(
     {
-        "statistic": [StrOptions(set(STATISTICS))],
+        "statistic": [StrOptions(set(STATISTICS)), callable],
         "n_quantiles": [Interval(Integral, 2, None, closed="left")],
         "periods_per_year": [Interval(Real, 0, None, closed="neither")],
     }
 )
 def make_quantile_scorer(
-    statistic: str = "mean_return", *, n_quantiles: int = 5, periods_per_year: float = 12
+    statistic: str | Callable[[FloatArray], float] = "mean_return",
+    *,
+    n_quantiles: int = 5,
+    periods_per_year: float = 12,
 ) -> _PanelScorer:
     """Make a scorer from the long/short return of quantile portfolios.
 
     The predictions of a test fold are sorted at each date into equal-weighted quantile portfolios; the score is a
-    statistic of the highest minus the lowest, before costs. Folds of one date, as in the paper's walk-forward, have
-    no Sharpe ratio: use ``"mean_return"`` there, whose mean over folds is the mean over dates. The mean of the Sharpe
-    ratios of folds is not the Sharpe ratio of all dates; for that, pool the predictions with
+    statistic of the highest minus the lowest, before costs. The order of rows changes no score, not even in the last
+    bit. Folds of one date, as in the paper's walk-forward, have neither a Sharpe ratio nor a t statistic, and asking
+    for one is an error: use ``"mean_return"`` there, whose mean over folds is the mean over dates. The mean of the
+    Sharpe ratios of folds is not the Sharpe ratio of all dates; for that, pool the predictions with
     ``walk_forward_predict`` and pass them to ``backtest``.
 
     Parameters
     ----------
-    statistic : {"mean_return", "annualised_return", "sharpe_ratio"}, default="mean_return"
-        Mean long/short return per period, that times ``periods_per_year``, or the annualised Sharpe ratio.
+    statistic : {"mean_return", "annualised_return", "sharpe_ratio", "newey_west_t"} or callable, default="mean_return"
+        Mean long/short return per period, that times ``periods_per_year``, the annualised Sharpe ratio, or the t
+        statistic of the mean return (see :func:`skdrfm.metrics.newey_west_t`). A callable
+        ``statistic(returns) -> float`` gets the long/short returns of a fold, an ndarray of shape (n_dates,) in the
+        order of time; higher must be better. Define it in a module, so that the scorer can be pickled.
     n_quantiles : int, default=5
         Number of quantiles, at least 2. Dates with fewer names have no portfolio; they are left out and counted in
         a warning.
@@ -238,17 +261,21 @@ It needs no dates and leaves them alone when they are passed, so that all scorer
 """
 
 
-def _dates_of_rows(X: Any, y: Any, dates: Any) -> Any:
-    """Date of each row: as passed, else from the index of y, else from the index of X."""
+def _groups_of_rows(truth: FloatArray, *, X: Any, y: Any, dates: Any) -> DateGroups:
+    """Rows by date: as passed, else by the index of y, else by the index of X."""
     if dates is not None:
-        return dates
+        return date_groups(truth, dates, name="y")
     for data in (y, X):
         index = getattr(data, "index", None)
         if isinstance(index, pd.Index) and "date" in index.names:
-            return index.get_level_values("date")
+            return group_by_index(index)
     raise PanelError(
         "The date of each row must be known to score cross-sections. Got no 'dates' and no index level named 'date' "
         "in y or X. Index X and y by (date, asset); or call sklearn.set_config(enable_metadata_routing=True) and "
         "pass params={'dates': dates} to cross_validate, or dates=dates to GridSearchCV.fit; or call "
         "scorer(estimator, X, y, dates=dates)."
     )
+
+
+def _name_of(statistic: Callable[[FloatArray], float]) -> str:
+    return getattr(statistic, "__name__", None) or repr(statistic)

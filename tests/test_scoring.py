@@ -4,24 +4,37 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from sklearn import config_context
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.dummy import DummyRegressor
 from sklearn.exceptions import UnsetMetadataPassedError
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.linear_model import LinearRegression, Ridge
-from sklearn.model_selection import GridSearchCV, GroupKFold, PredefinedSplit, cross_validate
+from sklearn.model_selection import GridSearchCV, GroupKFold, HalvingGridSearchCV, PredefinedSplit, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skdrfm.exceptions import CoverageWarning, NonFiniteError, PanelError
-from skdrfm.metrics import r2_oos, rank_information_coefficient
+from skdrfm.metrics import newey_west_t, quantile_returns, r2_oos, rank_information_coefficient
+from skdrfm.model_selection import WalkForwardSplit
 from skdrfm.portfolio import backtest
 from skdrfm.scoring import make_quantile_scorer, r2_oos_scorer, rank_ic_scorer
+
+
+def share_of_gains(returns):
+    """A statistic as a user would write it."""
+    return (returns > 0).mean()
+
 
 ALL = {
     "mean_return": make_quantile_scorer(),
     "annualised_return": make_quantile_scorer("annualised_return", periods_per_year=4),
     "sharpe_ratio": make_quantile_scorer("sharpe_ratio", n_quantiles=3),
+    "newey_west_t": make_quantile_scorer("newey_west_t"),
+    "share_of_gains": make_quantile_scorer(share_of_gains),
     "rank_ic": rank_ic_scorer,
     "r2_oos": r2_oos_scorer,
 }
@@ -69,6 +82,8 @@ class TestReferenceValues:
                 "mean_return": quintiles.long_short.mean(),
                 "annualised_return": 4 * quintiles.long_short.mean(),
                 "sharpe_ratio": terciles.summary()["Sharpe ratio"],
+                "newey_west_t": newey_west_t(quintiles.long_short),
+                "share_of_gains": (quintiles.long_short > 0).mean(),
                 "rank_ic": rank_information_coefficient(y, predictions).mean(),
                 "r2_oos": r2_oos(y, predictions),
             },
@@ -87,7 +102,8 @@ class TestProperties:
         X, y = panel
         model = LinearRegression().fit(X, y)
         order = np.random.default_rng(1).permutation(len(X))
-        assert ALL[name](model, X.iloc[order], y.iloc[order]) == pytest.approx(ALL[name](model, X, y))
+        predictions = pd.Series(model.predict(X), index=X.index).to_frame()
+        assert ALL[name](Echo(), predictions.iloc[order], y.iloc[order]) == ALL[name](Echo(), predictions, y)
 
     @pytest.mark.parametrize("name", ALL)
     def test_scorers_pickle_copy_and_compare_like_their_parameters(self, panel, name):
@@ -104,6 +120,8 @@ class TestProperties:
             "make_quantile_scorer('mean_return', n_quantiles=5)",
             "make_quantile_scorer('annualised_return', n_quantiles=5, periods_per_year=4)",
             "make_quantile_scorer('sharpe_ratio', n_quantiles=3, periods_per_year=12)",
+            "make_quantile_scorer('newey_west_t', n_quantiles=5)",
+            "make_quantile_scorer(share_of_gains, n_quantiles=5)",
             "rank_ic_scorer",
             "r2_oos_scorer",
         ]
@@ -113,6 +131,31 @@ class TestProperties:
         good, bad = y.to_frame(), -y.to_frame()
         for scorer in ALL.values():
             assert scorer(Echo(), good, y) > scorer(Echo(), bad, y)
+
+    @given(
+        arrays(float, 24, elements=st.integers(-3, 3).map(float)),
+        arrays(float, 24, elements=st.floats(-1, 1, allow_subnormal=False)),
+        st.permutations(range(24)),
+    )
+    def test_row_order_and_increasing_transforms_change_no_bit(self, predictions, returns, order):
+        dates = np.repeat([1, 2, 3], [5, 8, 11])
+        scorers = [make_quantile_scorer(), make_quantile_scorer(share_of_gains, n_quantiles=3)]
+        with_ic = all(len(np.unique(part[dates == date])) > 1 for part in (predictions, returns) for date in (1, 2, 3))
+        for scorer in scorers + [rank_ic_scorer] * with_ic:
+            score = scorer(Echo(), predictions[:, None], returns, dates=dates)
+            other = scorer(Echo(), np.exp(predictions[order])[:, None], returns[order], dates=dates[order])
+            assert other == score
+
+    @given(
+        arrays(float, 24, elements=st.integers(-3, 3).map(float)),
+        arrays(float, 24, elements=st.floats(-1, 1, allow_subnormal=False)),
+        st.integers(2, 5),
+    )
+    def test_opposite_predictions_have_the_opposite_score(self, predictions, returns, n_quantiles):
+        scorer, dates = make_quantile_scorer(n_quantiles=n_quantiles), np.repeat([1, 2, 3], [5, 8, 11])
+        score = scorer(Echo(), predictions[:, None], returns, dates=dates)
+        assert scorer(Echo(), -predictions[:, None], returns, dates=dates) == -score
+        assert scorer(Echo(), 0 * predictions[:, None], returns, dates=dates) == 0
 
 
 class TestSources:
@@ -242,19 +285,119 @@ class TestInScikitLearn:
         assert np.isfinite(scores["test_rank_ic"]).all()
 
 
-class TestFoldsWithoutScore:
-    def test_sharpe_ratio_of_one_date_says_what_to_do(self, panel):
+class TestHalvingSearch:
+    @pytest.mark.parametrize(
+        "scorer",
+        [make_quantile_scorer(n_quantiles=2), make_quantile_scorer(share_of_gains, n_quantiles=2), rank_ic_scorer],
+        ids=repr,
+    )
+    def test_more_and_more_rows(self, panel, scorer):
+        # scikit-learn draws the rows of each fold at random, so that small stages have thin cross-sections.
+        search = HalvingGridSearchCV(
+            Ridge(),
+            {"alpha": [0.1, 10.0, 1e4]},
+            cv=WalkForwardSplit(train_size=5, test_size=3),
+            scoring=scorer,
+            resource="n_samples",
+            min_resources=48,
+            factor=2,
+            error_score="raise",
+            random_state=0,
+        )
+        search.fit(*panel)
+        assert search.n_resources_ == [48, 96]
+        assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+        assert search.score(*panel) == scorer(search.best_estimator_, *panel)
+
+    def test_more_and_more_of_a_parameter(self, panel):
+        search = HalvingGridSearchCV(
+            Ridge(solver="sag"),
+            {"alpha": [0.1, 10.0, 1e4, 1e6]},
+            cv=WalkForwardSplit(train_size=5, test_size=1),
+            scoring=make_quantile_scorer(),
+            resource="max_iter",
+            max_resources=4000,
+            min_resources=1000,
+            factor=2,
+            error_score="raise",
+            random_state=0,
+        )
+        search.fit(*panel)
+        assert search.n_iterations_ == 3
+        assert search.n_resources_ == [1000, 2000, 4000]
+        assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+    def test_arrays_take_their_dates_from_routing(self, panel):
         X, y = panel
-        scorer = make_quantile_scorer("sharpe_ratio")
+        dates = y.index.get_level_values("date").to_numpy()
+        arguments = {"scoring": rank_ic_scorer, "min_resources": 96, "error_score": "raise", "random_state": 0}
+        cv = WalkForwardSplit(train_size=5, test_size=1)
+        with config_context(enable_metadata_routing=True):
+            search = HalvingGridSearchCV(Ridge(), {"alpha": [0.1, 1e4]}, cv=cv, **arguments)
+            search.fit(X.to_numpy(), y.to_numpy(), dates=dates, groups=dates)
+        expected = HalvingGridSearchCV(Ridge(), {"alpha": [0.1, 1e4]}, cv=cv, **arguments).fit(X, y)
+        np.testing.assert_allclose(
+            search.cv_results_["mean_test_score"], expected.cv_results_["mean_test_score"], rtol=1e-10
+        )
+
+
+class TestWalkForward:
+    def test_one_date_folds_average_to_the_mean_over_all_dates(self, panel):
+        X, y = panel
+        cv = WalkForwardSplit(train_size=5, test_size=1)
+        scores = cross_validate(LinearRegression(), X, y, cv=cv, scoring=ALL["mean_return"])["test_score"]
+        assert len(scores) == 3
+        by_date = []
+        for train, test in cv.split(X):
+            predictions = LinearRegression().fit(X.iloc[train], y.iloc[train]).predict(X.iloc[test])
+            returns = quantile_returns(y.iloc[test], predictions)
+            by_date += (returns[5] - returns[1]).tolist()
+        np.testing.assert_array_equal(scores, by_date)
+
+    def test_error_score_decides_about_a_sharpe_ratio_of_one_date(self, panel):
+        arguments = {"cv": WalkForwardSplit(train_size=5, test_size=1), "scoring": ALL["sharpe_ratio"]}
+        with pytest.warns(UserWarning, match="must have at least 2 dates with a portfolio"):
+            scores = cross_validate(LinearRegression(), *panel, **arguments)["test_score"]
+        assert np.isnan(scores).all()
+        with pytest.warns(UserWarning, match="Use longer test windows"):
+            scores = cross_validate(LinearRegression(), *panel, error_score=-9.0, **arguments)["test_score"]
+        assert (scores == -9).all()
+        with pytest.raises(PanelError, match="Use longer test windows"):
+            cross_validate(LinearRegression(), *panel, error_score="raise", **arguments)
+
+    def test_grid_search_with_several_scorers_and_routing_on_or_off(self, panel):
+        found = []
+        for routing in (False, True):
+            with config_context(enable_metadata_routing=routing):
+                search = GridSearchCV(
+                    Ridge(),
+                    {"alpha": [0.1, 1e4]},
+                    cv=WalkForwardSplit(train_size=5, test_size=3),
+                    scoring=ALL,
+                    refit="sharpe_ratio",
+                    error_score="raise",
+                )
+                found.append(search.fit(*panel).cv_results_)
+        for name in ALL:
+            assert np.isfinite(found[0][f"mean_test_{name}"]).all()
+            np.testing.assert_array_equal(found[0][f"mean_test_{name}"], found[1][f"mean_test_{name}"])
+
+
+class TestFoldsWithoutScore:
+    @pytest.mark.parametrize("statistic", ["sharpe_ratio", "newey_west_t"])
+    def test_figures_of_several_dates_say_what_to_do_with_one(self, panel, statistic):
+        X, y = panel
+        scorer = make_quantile_scorer(statistic)
         with pytest.raises(PanelError, match=r"Got 1. Use longer test windows") as caught:
             scorer(Echo(), X, y, dates=np.zeros(96))
         assert "walk_forward_predict" in str(caught.value)
         assert "mean_return" in str(caught.value)
 
-    def test_sharpe_ratio_of_constant_predictions_is_an_error(self, panel):
+    @pytest.mark.parametrize("statistic", ["sharpe_ratio", "newey_west_t"])
+    def test_ratios_of_constant_predictions_are_an_error(self, panel, statistic):
         model = DummyRegressor().fit(*panel)
         with pytest.raises(PanelError, match="Got 0 on all 8 dates"):
-            make_quantile_scorer("sharpe_ratio")(model, *panel)
+            make_quantile_scorer(statistic)(model, *panel)
         assert make_quantile_scorer("mean_return")(model, *panel) == 0
 
     @pytest.mark.filterwarnings("ignore::skdrfm.exceptions.CoverageWarning")
@@ -274,6 +417,40 @@ class TestFoldsWithoutScore:
         with pytest.warns(CoverageWarning, match="1 of 2 dates"):
             score = make_quantile_scorer(n_quantiles=3)(Echo(), X, y, dates=dates)
         assert score == pytest.approx(0.2)
+
+
+class TestOwnStatistics:
+    def test_a_callable_gets_the_returns_in_the_order_of_time(self, panel):
+        X, y = panel
+        seen = []
+
+        def statistic(returns):
+            seen.append(returns)
+            return np.float32(returns[-1])
+
+        score = make_quantile_scorer(statistic)(Echo(), X, y)
+        expected = backtest(X["CAP"], y).long_short
+        np.testing.assert_allclose(seen[0], expected, rtol=1e-12)
+        assert type(score) is float
+        assert score == pytest.approx(expected.iloc[-1], rel=1e-6)
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf, None, "1", np.array([1.0, 2.0])])
+    def test_a_callable_must_return_a_finite_number(self, panel, value):
+        def broken(returns):
+            return value
+
+        with pytest.raises(PanelError, match="statistic broken must return a finite number. Got"):
+            make_quantile_scorer(broken)(Echo(), *panel)
+
+    def test_a_callable_object_is_shown_as_it_shows_itself(self):
+        class Statistic:
+            def __call__(self, returns):
+                return 1.0
+
+            def __repr__(self):
+                return "Statistic()"
+
+        assert repr(make_quantile_scorer(Statistic())) == "make_quantile_scorer(Statistic(), n_quantiles=5)"
 
 
 class TestValidation:

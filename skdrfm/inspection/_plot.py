@@ -6,15 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skdrfm._typing import FloatArray
 from skdrfm.exceptions import PanelError
 from skdrfm.explanation import Explanation
-from skdrfm.inspection._plot_common import check_dates, check_rows, label_lone_date
-from skdrfm.panel._plot import label_dates, new_axes, time_axis
+from skdrfm.inspection._plot_common import check_dates, check_rows
+from skdrfm.panel._plot import PALETTE, bar_edges, label_all_dates, label_dates, new_axes, time_axis
 from skdrfm.utils._param_validation import StrOptions, validate_params
 
-# Okabe and Ito's colours that stand out on white and on black, told apart with any colour vision.
-PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#7F7F7F")
 _HATCHES = ("", "///", "...", "xxx")
 _KINDS = ("share", "signed")
 
@@ -154,7 +151,7 @@ class ContributionDisplay:
             ax.set_xlim(positions[0], positions[-1])
         else:
             # A single date has no area.
-            left, width = _bar_edges(ax, positions)
+            left, width = bar_edges(ax, positions)
             handles = self._stack(ax, left, width, self.shares.to_numpy(dtype=np.float64))
             ax.set_xticks(positions)
         label_dates(ax, positions)
@@ -167,7 +164,7 @@ class ContributionDisplay:
         from matplotlib.ticker import PercentFormatter
 
         positions = time_axis(self.shares.index)
-        edges = _bar_edges(ax, positions)
+        edges = bar_edges(ax, positions)
         values = self.shares.to_numpy(dtype=np.float64)
         above, below = np.clip(values, 0, None), np.clip(values, None, 0)
         handles = self._stack(ax, *edges, above)
@@ -177,7 +174,7 @@ class ContributionDisplay:
         ax.plot(positions, net, color="white", linewidth=3.0, marker="o" if len(net) == 1 else None, markersize=9)
         (line,) = ax.plot(positions, net, color="black", linewidth=1.4, marker="o" if len(net) == 1 else None)
         ax.axhline(0, color="0.3", linewidth=0.8)
-        label_lone_date(ax, positions, self.shares.index)
+        label_all_dates(ax, positions, self.shares.index)
         ax.margins(x=0 if len(net) > 1 else 1)
         # Bars let no margin be added beyond where one starts, so room is made here.
         extremes = np.concatenate([above.sum(axis=1), below.sum(axis=1), net])
@@ -270,18 +267,3 @@ class ContributionDisplay:
         # A date without any contribution has no net either.
         net = self.shares.sum(axis=1, min_count=1) if self.net is None else self.net
         return self.shares.assign(net=net)
-
-
-def _bar_edges(ax: Any, positions: Any) -> tuple[FloatArray, FloatArray]:
-    """Left edges and widths of bars that meet half way between dates, and leave a gap where dates are missing."""
-    # The axis turns dates, or labels that are no dates, into its numbers, which can be halved.
-    ax.xaxis.update_units(positions)
-    centres = np.asarray(ax.convert_xunits(positions), dtype=np.float64)
-    if len(centres) == 1:
-        return centres - 0.4, np.array([0.8])
-    steps = np.diff(centres)
-    # Months differ by a tenth; what is much longer than the typical step is a gap.
-    steps = np.minimum(steps, 1.25 * np.median(steps))
-    left = centres - np.append(steps[0], steps) / 2
-    right = centres + np.append(steps, steps[-1]) / 2
-    return left, right - left

@@ -1,4 +1,4 @@
-"""What the displays of explanations share: the checks of what they draw, axes, dates and labels."""
+"""What the displays of explanations share: the checks of what they draw, and labels."""
 
 from typing import Any
 
@@ -8,7 +8,6 @@ import pandas as pd
 from skdrfm._typing import BoolArray
 from skdrfm.exceptions import NonFiniteError, PanelError
 from skdrfm.explanation import Explanation
-from skdrfm.panel._plot import label_dates
 from skdrfm.utils.validation import check_finite
 
 
@@ -46,21 +45,6 @@ def check_dates(explanation: Explanation) -> pd.Index:
             "all). Leave them out: explanation[explanation.index.get_level_values('date').notna()]."
         )
     return dates
-
-
-def label_lone_date(ax: Any, positions: Any, dates: pd.Index) -> None:
-    """Label a few dates, or the only one, for which matplotlib would make up hours around it."""
-    if len(dates) > 1:
-        label_dates(ax, positions)
-    else:
-        ax.set_xticks(positions, [short_date(dates[0])])
-
-
-def short_date(date: Any) -> str:
-    """Date without its time of day, if that is midnight."""
-    if isinstance(date, pd.Timestamp) and date == date.normalize():
-        return date.date().isoformat()
-    return str(date)
 
 
 def signed_percents(values: Any) -> list[str]:

@@ -11,9 +11,8 @@ import pandas as pd
 from skdrfm._typing import AnyArray, FloatArray
 from skdrfm.exceptions import PanelError
 from skdrfm.explanation import Explanation
-from skdrfm.inspection._plot import PALETTE
-from skdrfm.inspection._plot_common import check_dates, check_rows, short_date
-from skdrfm.panel._plot import label_dates, new_axes, time_axis
+from skdrfm.inspection._plot_common import check_dates, check_rows
+from skdrfm.panel._plot import PALETTE, label_dates, new_axes, short_date, time_axis
 from skdrfm.utils._param_validation import Interval, validate_params
 
 _PARTS = ["lower", "median", "upper"]

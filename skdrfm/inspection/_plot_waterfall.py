@@ -9,9 +9,8 @@ import pandas as pd
 
 from skdrfm.exceptions import PanelError
 from skdrfm.explanation import Explanation
-from skdrfm.inspection._plot import PALETTE
-from skdrfm.inspection._plot_common import check_rows, short_date, signed_percents
-from skdrfm.panel._plot import new_axes
+from skdrfm.inspection._plot_common import check_rows, signed_percents
+from skdrfm.panel._plot import PALETTE, new_axes, short_date
 from skdrfm.utils._param_validation import Interval, validate_params
 from skdrfm.utils.validation import describe_first
 

@@ -1,8 +1,10 @@
 """Rows grouped by date: the arithmetic that every cross-sectional figure shares.
 
-All of it works on whole arrays; no figure loops over dates in Python.
+Sums of whole numbers are exact and know no order. `as_whole_numbers` and `sum_in_any_order` are for figures that must
+be the same to the last bit for any order of the rows.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,7 +15,7 @@ import pandas as pd
 from skdrfm._typing import AnyArray, BoolArray, FloatArray, IntArray
 from skdrfm.exceptions import PanelError
 from skdrfm.panel import check_panel_index, dates_of
-from skdrfm.utils._ties import tie_blocks
+from skdrfm.utils._ties import sorting_order, tie_blocks
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +36,20 @@ class DateGroups:
     @cached_property
     def counts(self) -> IntArray:
         """Number of rows of each date, shape (n_dates,)."""
+        if self._in_order:
+            borders = np.searchsorted(self.codes, np.arange(len(self.dates) + 1))
+            return np.diff(borders).astype(np.intp)
         return np.bincount(self.codes, minlength=len(self.dates))
+
+    @cached_property
+    def starts(self) -> IntArray:
+        """Place of the first row of each date once rows are in the order of dates, shape (n_dates,)."""
+        starts: IntArray = np.cumsum(self.counts) - self.counts
+        return starts
+
+    def in_date_order(self, values: AnyArray) -> AnyArray:
+        """Values with the rows of a date side by side, dates increasing; the array itself if it is so already."""
+        return values if self._in_order else values[self._order]
 
     def sum(self, values: AnyArray) -> FloatArray:
         """Sum of values over the rows of each date, shape (n_dates,)."""
@@ -48,7 +63,7 @@ class DateGroups:
 
     def maximum(self, values: FloatArray) -> FloatArray:
         """Maximum of values over the rows of each date, shape (n_dates,)."""
-        largest: FloatArray = np.maximum.reduceat(values[self._order], self._starts)
+        largest: FloatArray = np.maximum.reduceat(self.in_date_order(values), self.starts)
         return largest
 
     def is_constant(self, values: FloatArray) -> BoolArray:
@@ -73,13 +88,12 @@ class DateGroups:
         return pd.Series(values, index=self.dates, name=name)
 
     @cached_property
-    def _order(self) -> IntArray:
-        return np.argsort(self.codes, kind="stable")
+    def _in_order(self) -> bool:
+        return bool((self.codes[1:] >= self.codes[:-1]).all())
 
     @cached_property
-    def _starts(self) -> IntArray:
-        starts: IntArray = np.cumsum(self.counts) - self.counts
-        return starts
+    def _order(self) -> IntArray:
+        return sorting_order(self.codes)
 
 
 def date_groups(data: Any, dates: Any = None, *, name: str) -> DateGroups:
@@ -112,11 +126,10 @@ def date_groups(data: Any, dates: Any = None, *, name: str) -> DateGroups:
                 f"named 'date' in {name}. Pass dates=..., one date for each row, or index {name} by "
                 "(date, asset)."
             )
-        if set(index.names) == {"date", "asset"}:
+        if set(index.names) == {"date", "asset"} and not _is_strictly_sorted(index):
             check_panel_index(index, name=name)
-        labels = dates_of(index)
-    else:
-        labels = pd.Index(dates if np.ndim(dates) else [dates])
+        return group_by_index(index)
+    labels = pd.Index(dates if np.ndim(dates) else [dates])
     if isinstance(labels, pd.MultiIndex) or len(labels) != len(data):
         raise PanelError(
             f"'dates' must hold one date for each row of {name} ({len(data)}). Got {len(labels)} "
@@ -124,6 +137,39 @@ def date_groups(data: Any, dates: Any = None, *, name: str) -> DateGroups:
             f"Pass the dates in the order of the rows of {name}."
         )
     return group_by(labels)
+
+
+def group_by_index(index: "pd.Index[Any]") -> DateGroups:
+    """Group rows by the level ``date`` of their index."""
+    if not isinstance(index, pd.MultiIndex) or not len(index):
+        return group_by(dates_of(index))
+    place = index.names.index("date")
+    rows, labels = np.asarray(index.codes[place]), index.levels[place]
+    if rows.min() < 0 or not labels.is_unique:
+        return group_by(dates_of(index))
+    # A MultiIndex numbers its dates already: only the distinct ones are sorted, not one label for each row.
+    ends_of_runs = np.append(np.flatnonzero(rows[1:] != rows[:-1]), len(rows) - 1)
+    used = np.unique(rows[ends_of_runs])
+    distinct = group_by(labels[used])
+    if np.array_equal(distinct.codes, used):
+        return DateGroups(rows.astype(np.intp), distinct.dates)
+    position = np.zeros(len(labels), dtype=np.intp)
+    position[used] = distinct.codes
+    return DateGroups(position[rows], distinct.dates)
+
+
+def _is_strictly_sorted(index: "pd.Index[Any]") -> bool:
+    """Tell whether (date, asset) pairs increase from row to row, which proves that none occurs twice.
+
+    It costs a tenth of looking for pairs that occur twice. Sorted by place among the levels is enough.
+    """
+    if not isinstance(index, pd.MultiIndex) or not len(index) or not all(level.is_unique for level in index.levels):
+        return False
+    dates, assets = (np.asarray(index.codes[index.names.index(level)]) for level in ("date", "asset"))
+    if dates.min() < 0 or assets.min() < 0:
+        return False
+    later, same = dates[1:] > dates[:-1], dates[1:] == dates[:-1]
+    return bool((later | (same & (assets[1:] > assets[:-1]))).all())
 
 
 def group_by(labels: pd.Index) -> DateGroups:
@@ -142,3 +188,29 @@ def group_by(labels: pd.Index) -> DateGroups:
             )
     codes, distinct = pd.factorize(labels, sort=True)
     return DateGroups(codes.astype(np.intp), pd.Index(distinct).rename("date"))
+
+
+def as_whole_numbers(values: FloatArray) -> tuple[IntArray, float]:
+    """Round numbers to multiples of a unit so small that 64 bits just hold the sum of all of them.
+
+    With 5,000 numbers the unit is 2**-49 of the largest one or less, so that their mean is as good as in float64.
+
+    Returns
+    -------
+    multiples : ndarray of shape (n_samples,)
+        How often the unit fits.
+    unit : float
+        A power of 2.
+    """
+    largest = max(float(values.max()), -float(values.min()))
+    bits = min(62 - len(values).bit_length() - math.frexp(largest)[1], 1023)
+    scaled = values * 2.0**bits
+    return np.rint(scaled, out=scaled).astype(np.int64), 2.0**-bits
+
+
+def sum_in_any_order(values: FloatArray) -> float:
+    """Sum numbers so that their order does not change the last bit."""
+    large, unit = as_whole_numbers(values)
+    # What rounding left over is exact in float64.
+    small, small_unit = as_whole_numbers(values - large * unit)
+    return int(large.sum()) * unit + int(small.sum()) * small_unit

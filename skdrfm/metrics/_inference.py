@@ -5,12 +5,15 @@ from typing import Any
 
 import numpy as np
 
+from skdrfm._typing import FloatArray
 from skdrfm.exceptions import PanelError
 from skdrfm.metrics._validation import as_return_series, validated
 from skdrfm.utils._param_validation import Interval
 
+LAG_CONSTRAINTS: dict[str, list[Any]] = {"n_lags": [Interval(Integral, 0, None, closed="left"), None]}
 
-@validated({"n_lags": [Interval(Integral, 0, None, closed="left"), None]})
+
+@validated(LAG_CONSTRAINTS)
 def newey_west_t(values: Any, *, n_lags: int | None = None) -> float:
     """T statistic of a mean, with the Newey-West standard error.
 
@@ -38,6 +41,12 @@ def newey_west_t(values: Any, *, n_lags: int | None = None) -> float:
     NonFiniteError
         If a value is NaN or infinite.
 
+    Notes
+    -----
+    The standard error has no factor for small samples and is a little too small in them: of independent normal
+    values with a mean of zero, about 6 in 100 series of 120 months have a t beyond 2, where 4.6 in 100 would have it
+    in the limit.
+
     Examples
     --------
     >>> from skdrfm.metrics import newey_west_t
@@ -45,21 +54,54 @@ def newey_west_t(values: Any, *, n_lags: int | None = None) -> float:
     4.4721
     """
     series = as_return_series(values, name="values", at_least=2)
-    n_periods = len(series)
+    return float(t_of_means(series[:, None], checked_lags(n_lags, len(series)))[0])
+
+
+def checked_lags(n_lags: int | None, n_periods: int) -> int:
+    """Return the number of lags, ``floor(4 (T/100)^(2/9))`` if it is not given; it must be below T."""
     if n_lags is None:
-        n_lags = int(4 * (n_periods / 100) ** (2 / 9))
+        return int(4 * (n_periods / 100) ** (2 / 9))
     if n_lags >= n_periods:
         raise PanelError(
             f"'n_lags' must be below the number of periods ({n_periods}). Got {n_lags}. "
             "Pass fewer lags or a longer series."
         )
-    if series.min() == series.max():
-        return float("nan")
-    # In units of the largest deviation squares neither overflow nor vanish; t has no unit. The Bartlett
-    # weights make the variance a sum of squares, so it is positive.
-    unit = np.abs(series - series.mean()).max()
-    mean, e = series.mean() / unit, (series - series.mean()) / unit
-    variance = e @ e / n_periods
+    return n_lags
+
+
+def t_of_means(values: FloatArray, n_lags: int) -> FloatArray:
+    """Divide the mean of each column by its Newey-West standard error.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_periods, n_columns)
+        Finite numbers, oldest first.
+    n_lags : int
+        L, below n_periods.
+
+    Returns
+    -------
+    ndarray of shape (n_columns,)
+        NaN where all values of a column are equal.
+    """
+    n_periods, n_columns = values.shape
+    t = np.full(n_columns, np.nan)
+    varying = values.min(axis=0) < values.max(axis=0)
+    mean = values[:, varying].mean(axis=0)
+    e = values[:, varying] - mean
+    # In units of the largest deviation squares neither overflow nor vanish; t has no unit.
+    unit = np.abs(e).max(axis=0)
+    t[varying] = mean / unit / np.sqrt(long_run_variance(e / unit, n_lags) / n_periods)
+    return t
+
+
+def long_run_variance(e: FloatArray, n_lags: int) -> FloatArray:
+    """Sum of autocovariances with Bartlett weights, of columns whose mean is zero.
+
+    The weights make it a sum of squares, so it is positive where a column is not zero throughout.
+    """
+    variance = np.einsum("tj,tj->j", e, e)
     for lag in range(1, n_lags + 1):
-        variance += 2 * (1 - lag / (n_lags + 1)) * (e[lag:] @ e[:-lag]) / n_periods
-    return float(mean / np.sqrt(variance / n_periods))
+        variance += 2 * (1 - lag / (n_lags + 1)) * np.einsum("tj,tj->j", e[lag:], e[:-lag])
+    mean: FloatArray = variance / len(e)
+    return mean

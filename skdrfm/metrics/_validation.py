@@ -43,14 +43,14 @@ def as_values(values: Any, *, name: str) -> FloatArray:
     NonFiniteError
         If a value is NaN or infinite.
     """
-    array = _as_float_vector(values, name=name)
+    array = as_float_vector(values, name=name)
     check_finite(array, what=name)
     return array
 
 
 def as_return_series(returns: Any, *, name: str = "returns", at_least: int = 1) -> FloatArray:
     """Read one return per period, all of them finite and enough of them."""
-    array = _as_float_vector(returns, name=name)
+    array = as_float_vector(returns, name=name)
     faults = int((~np.isfinite(array)).sum())
     if faults:
         raise NonFiniteError(
@@ -82,7 +82,8 @@ def as_aligned_values(y_true: Any, y_pred: Any) -> tuple[FloatArray, FloatArray]
     return truth, prediction
 
 
-def _as_float_vector(values: Any, *, name: str) -> FloatArray:
+def as_float_vector(values: Any, *, name: str) -> FloatArray:
+    """Read one number per row; NaN and infinity pass."""
     try:
         if isinstance(values, pd.Series):
             array = values.to_numpy(dtype=np.float64, na_value=np.nan)

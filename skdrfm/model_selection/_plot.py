@@ -17,7 +17,7 @@ class WindowPlanDisplay:
     """Training and test windows as horizontal bars, the first window on top.
 
     A bar reaches from the first date of a window to the moment at which the last of its forward returns is known,
-    one period after its last date.
+    one period after its last date. Dates that are left out between training and test, by gap or embargo, are blank.
 
     Parameters
     ----------
@@ -96,23 +96,27 @@ class WindowPlanDisplay:
         ax = new_axes() if ax is None else ax
         shown = self._shown()
         borders = self._borders()
-        period = _period(borders, self.windows["train_dates"].to_numpy())
+        starts, lengths = self._bars(borders)
         spacing = (len(self.windows) - 1) / max(1, len(shown) - 1)
-        for part, first, last in (("train", 0, 1), ("test", 2, 3)):
+        span = (starts + lengths).max() - starts.min()
+        for column, (part, name) in enumerate((("train", "Training"), ("test", "Test"))):
+            narrow = lengths[:, column].max() < span / 200
             ax.barh(
                 shown + 1,
-                borders[shown, last] + period - borders[shown, first],
-                left=borders[shown, first],
+                lengths[shown, column],
+                left=starts[shown, column],
                 height=0.8 * max(1.0, spacing),
                 color=_COLOURS[part],
-                linewidth=0,
-                label={"train": "Training", "test": "Test"}[part],
+                edgecolor=_COLOURS[part],
+                # An edge keeps in sight what would be narrower than a pixel.
+                linewidth=1.2 if narrow else 0,
+                label=name,
             )
         label_dates(ax, borders[:, 0])
         count = f"{len(shown)} of {len(self.windows)}" if len(shown) < len(self.windows) else str(len(self.windows))
         ax.set(title=f"Walk-forward windows ({count} shown)", xlabel="Date", ylabel="Window")
         ax.set_ylim(len(self.windows) + max(1.0, spacing) / 2, 1 - max(1.0, spacing) / 2)
-        ax.yaxis.get_major_locator().set_params(integer=True)
+        ax.set_yticks(_window_ticks(len(self.windows)))
         ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
         self.ax_, self.figure_ = ax, ax.figure
         return self
@@ -140,6 +144,27 @@ class WindowPlanDisplay:
             positions = pd.factorize(dates, sort=True)[0]
         return np.asarray(positions).reshape(len(_BORDERS), -1).T
 
+    def _bars(self, borders: AnyArray) -> tuple[AnyArray, AnyArray]:
+        """Left ends and lengths of the bars on the time axis, both of shape (n_windows, 2): training, test."""
+        period = self._period(borders)
+        ends = borders[:, [1, 3]] + period
+        # Months differ in length: training that reaches up to the test date must not seem to leave a gap.
+        tests = borders[:, 2]
+        meets = np.abs(tests - ends[:, 0]) < period / 2
+        ends[:, 0] = np.where(meets, tests, ends[:, 0])
+        starts = borders[:, [0, 2]]
+        return starts, ends - starts
+
+    def _period(self, borders: AnyArray) -> Any:
+        """Length of a period on the time axis: the smallest mean step between the dates of a training window."""
+        later = self.windows["train_dates"].to_numpy() - 1
+        several = later > 0
+        if several.any():
+            return ((borders[several, 1] - borders[several, 0]) / later[several]).min()
+        # Of windows of one date, the way to the test date has the gap in it, and that to the next window the step.
+        steps = np.abs(np.append(borders[:, 2] - borders[:, 1], np.diff(borders[:, 2])))
+        return steps[steps != 0 * steps[0]].min()
+
     def to_frame(self) -> pd.DataFrame:
         """Return the windows, all of them, as a copy.
 
@@ -151,8 +176,9 @@ class WindowPlanDisplay:
         return self.windows.copy()
 
 
-def _period(borders: AnyArray, train_dates: AnyArray) -> Any:
-    """Length of a period on the time axis; for windows of one date, the way to the test date."""
-    if train_dates[0] > 1:
-        return (borders[0, 1] - borders[0, 0]) / (train_dates[0] - 1)
-    return borders[0, 2] - borders[0, 1]
+def _window_ticks(n_windows: int) -> list[int]:
+    """Choose window numbers to label: round ones, and the first."""
+    from matplotlib.ticker import MaxNLocator
+
+    values = MaxNLocator(nbins=9, integer=True, steps=[1, 2, 5, 10]).tick_values(1, n_windows)
+    return [1, *(int(value) for value in values if 1 < value <= n_windows)]

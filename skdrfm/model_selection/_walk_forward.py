@@ -11,8 +11,7 @@ from sklearn.model_selection import BaseCrossValidator
 
 from skdrfm._typing import IntArray
 from skdrfm.exceptions import SplitError
-from skdrfm.panel._index import LEVELS
-from skdrfm.utils.validation import describe_first
+from skdrfm.model_selection._calendar import DateRows, calendar_slots, rows_by_date, slot_of
 
 
 @dataclass(frozen=True)
@@ -50,12 +49,32 @@ class WalkForwardSplit(BaseCrossValidator):
     n_splits : int, default=None
         Number of windows: the latest ones, or the first ones from first_test_date if that is given. None: all.
     first_test_date : date, default=None
-        Earliest date to test, of the type of the panel's dates or a string. None: the first date that has a full
-        training window before it.
+        Earliest date to test, of the type of the panel's dates or a string; with a freq, the period that contains it.
+        None: the first date that has a full training window before it.
+    freq : {"M", "Q", "Y", "W", "D"}, default=None
+        Calendar period to count instead of distinct dates, from the first date of the panel to its last. A period
+        without a date takes its place in windows, gap, embargo and steps; several dates in one period stay together;
+        a window whose training or test periods have no date at all is not yielded. None counts the distinct dates, as
+        for trading days, so that a month that the panel lacks shortens a gap.
+
+    See Also
+    --------
+    walk_forward_predict : Predictions of all test windows.
+
+    Notes
+    -----
+    The splitter goes wherever scikit-learn takes ``cv``: ``cross_validate``, ``GridSearchCV``,
+    ``HalvingGridSearchCV``, ``validation_curve`` and others. ``cross_val_predict`` alone refuses it ("only works for
+    partitions"), because it must return a prediction for every row and the first training window is never tested.
+    `walk_forward_predict` returns the predictions of the rows that are tested, with their index.
+
+    ``learning_curve`` trains on the first rows of each window, so that it cuts dates and, in rows in date order, keeps
+    the oldest. Vary ``train_size`` instead.
 
     Examples
     --------
-    >>> from skdrfm import WalkForwardSplit, make_factor_panel
+    >>> from sklearn.linear_model import LinearRegression
+    >>> from skdrfm import WalkForwardSplit, make_factor_panel, walk_forward_predict
     >>> X, y = make_factor_panel(n_dates=72, n_assets=10, random_state=0)
     >>> cv = WalkForwardSplit(train_size=60, test_size=1)
     >>> cv.get_n_splits(X)
@@ -63,6 +82,12 @@ class WalkForwardSplit(BaseCrossValidator):
     >>> train, test = next(cv.split(X))
     >>> len(train), len(test)
     (600, 10)
+
+    Predictions of the 12 dates that are tested, where ``cross_val_predict`` would raise:
+
+    >>> result = walk_forward_predict(LinearRegression(), X, y, cv=cv, progress=False)
+    >>> len(X), len(result.predictions)
+    (720, 120)
     """
 
     # Groups, when passed, are the dates; with metadata routing they arrive without being asked for.
@@ -79,6 +104,7 @@ class WalkForwardSplit(BaseCrossValidator):
         expanding: bool = False,
         n_splits: int | None = None,
         first_test_date: Any = None,
+        freq: str | None = None,
     ) -> None:
         self.train_size = train_size
         self.test_size = test_size
@@ -88,6 +114,7 @@ class WalkForwardSplit(BaseCrossValidator):
         self.expanding = expanding
         self.n_splits = n_splits
         self.first_test_date = first_test_date
+        self.freq = freq
 
     def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[IntArray, IntArray]]:
         """Yield the row positions of each training and test window.
@@ -104,21 +131,22 @@ class WalkForwardSplit(BaseCrossValidator):
         Yields
         ------
         train, test : ndarray of int
-            Row positions in the order of the rows.
+            Row positions in ascending order, read-only. Of rows that come in date order they are views of one array,
+            whatever the number of windows.
 
         Raises
         ------
         SplitError
             If there are no dates, or too few for one window.
         """
-        distinct, codes = self._dates(X, y, groups)
-        # Rows sorted by date once; a window is then a slice of this order.
-        order = np.argsort(codes, kind="stable")
-        starts = np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(distinct)))])
-        for window in self._windows(distinct):
-            train = order[starts[window.train_start] : starts[window.train_stop]]
-            test = order[starts[window.test_start] : starts[window.test_stop]]
-            yield np.sort(train), np.sort(test)
+        return self._split(rows_by_date(X, y, groups))
+
+    def _split(self, rows: DateRows) -> Iterator[tuple[IntArray, IntArray]]:
+        for window in self._windows(rows.dates):
+            yield (
+                rows.between(window.train_start, window.train_stop),
+                rows.between(window.test_start, window.test_stop),
+            )
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
         """Count the windows that `split` yields for the same arguments.
@@ -138,7 +166,7 @@ class WalkForwardSplit(BaseCrossValidator):
         SplitError
             If there are no dates, or too few for one window.
         """
-        return len(self._windows(self._dates(X, y, groups)[0]))
+        return len(self._windows(rows_by_date(X, y, groups).dates))
 
     def summary(self, X: Any, y: Any = None, groups: Any = None) -> pd.DataFrame:
         """List the windows: first and last dates, number of dates and rows.
@@ -151,83 +179,77 @@ class WalkForwardSplit(BaseCrossValidator):
         Returns
         -------
         DataFrame of shape (n_windows, 8)
-            One row for each window.
-        """
-        distinct, codes = self._dates(X, y, groups)
-        return describe_windows(distinct.take(codes), self.split(X, y, groups))
+            One row for each window that `split` yields: ``train_start``, ``train_end`` (first and last date with
+            rows), ``train_dates`` (distinct dates), ``train_rows``, and the same four of ``test``.
 
-    def _dates(self, X: Any, y: Any, groups: Any) -> tuple[pd.Index, IntArray]:
-        """Distinct dates in ascending order, and for each row the position of its date among them."""
-        if groups is not None:
-            dates = pd.Index(np.asarray(groups)) if not isinstance(groups, pd.Index) else groups
-            n_rows = len(X) if X is not None else len(dates)
-            if len(dates) != n_rows:
-                raise SplitError(
-                    f"groups must hold one date for each row of X ({n_rows}). Got {len(dates)}. "
-                    "Pass the dates of the same rows."
-                )
-        else:
-            for data in (X, y):
-                dates = _index_dates(data)
-                if dates is not None:
-                    break
-            else:
-                raise SplitError(
-                    "WalkForwardSplit needs the date of each row. Got data without an index level 'date' and no "
-                    "groups. Index X or y by (date, asset), or pass groups=dates (with metadata routing: "
-                    "params={'groups': dates})."
-                )
-        n_missing = int(np.asarray(dates.isna()).sum())
-        if n_missing:
-            raise SplitError(f"Each row must have a date. Got {n_missing} rows without. Drop them.")
-        try:
-            codes, distinct = pd.factorize(dates, sort=True)
-            ordered = distinct.is_monotonic_increasing
-        except TypeError:
-            ordered = False
-        if not ordered:
-            kinds = sorted({type(date).__name__ for date in dates})
-            raise SplitError(
-                f"Dates must all be of one type that can be ordered. Got {', '.join(kinds)}. "
-                "Convert them, for example with pd.to_datetime."
-            )
-        return pd.Index(distinct), codes.astype(np.intp)
+        Raises
+        ------
+        SplitError
+            If there are no dates, or too few for one window.
+
+        Examples
+        --------
+        >>> from skdrfm import WalkForwardSplit
+        >>> months = [202110, 202111, 202112, 202202, 202203]
+        >>> WalkForwardSplit(2, 1, freq="M").summary(None, groups=months)[["train_start", "train_end", "test_start"]]
+                train_start  train_end  test_start
+        window
+        0            202110     202111      202112
+        1            202112     202112      202202
+        2            202202     202202      202203
+        """
+        rows = rows_by_date(X, y, groups)
+        return _describe(rows, self._split(rows))
 
     def _windows(self, distinct: pd.Index) -> list[Window]:
         """Compute the borders of all windows, for splits and counts alike."""
         self._check_parameters()
-        step = self.step or self.test_size
+        slots = calendar_slots(distinct, self.freq)
+        n_slots = int(slots[-1]) + 1 if len(slots) else 0
         left_out = self.gap + self.embargo
         first = self.train_size + left_out
         if self.first_test_date is not None:
-            asked = int(distinct.searchsorted(_like(self.first_test_date, distinct)))
+            asked = slot_of(self.first_test_date, distinct, self.freq)
             if asked < first:
-                raise SplitError(
-                    f"The first test date must have {first} dates before it (train_size={self.train_size}"
-                    f"{f' + gap and embargo {left_out}' if left_out else ''}). Got first_test_date="
-                    f"{self.first_test_date} with {asked} dates before it. "
-                    + (
-                        f"The earliest possible one is {distinct[first]}."
-                        if first < len(distinct)
-                        else "The panel is too short."
-                    )
-                )
+                raise SplitError(self._too_early(asked, first, distinct, slots))
             first = asked
         windows = []
-        for test_start in range(first, len(distinct) - self.test_size + 1, step):
+        for test_start in range(first, n_slots - self.test_size + 1, self.step or self.test_size):
             train_stop = test_start - left_out
             train_start = 0 if self.expanding else train_stop - self.train_size
-            windows.append(Window(train_start, train_stop, test_start, test_start + self.test_size))
+            borders = (train_start, train_stop, test_start, test_start + self.test_size)
+            window = Window(*map(int, np.searchsorted(slots, borders)))
+            # A calendar may have periods without a date, and a window may be made of them.
+            if window.train_start < window.train_stop and window.test_start < window.test_stop:
+                windows.append(window)
         needed = self.n_splits or 1
         if len(windows) < needed:
+            span = f" from {distinct[0]} to {distinct[-1]}" if len(distinct) else ""
+            if self.freq is not None:
+                span += f" ({n_slots} periods)"
             raise SplitError(
                 f"{needed} window{'s' if needed > 1 else ''} of {self.train_size} training and {self.test_size} test "
-                f"dates{f' with {left_out} dates between' if left_out else ''} must fit. Got {len(distinct)} distinct "
-                f"dates{_span(distinct)}, enough for {len(windows)}. Use a longer panel or a smaller train_size."
+                f"{self._unit}{f' with {left_out} {self._unit} between' if left_out else ''} must fit. Got "
+                f"{len(distinct)} distinct dates{span}, "
+                f"enough for {len(windows)}. Use a longer panel or a smaller train_size."
             )
         if self.n_splits is None:
             return windows
         return windows[: self.n_splits] if self.first_test_date is not None else windows[-self.n_splits :]
+
+    @property
+    def _unit(self) -> str:
+        return "dates" if self.freq is None else f"periods ({self.freq!r})"
+
+    def _too_early(self, asked: int, first: int, distinct: pd.Index, slots: IntArray) -> str:
+        left_out = first - self.train_size
+        possible = distinct[slots >= first]
+        return (
+            f"The first test date must have {first} {self._unit} before it (train_size={self.train_size}"
+            f"{f' + gap and embargo {left_out}' if left_out else ''}). Got first_test_date={self.first_test_date} "
+            f"with {max(asked, 0)} before it. "
+            + (f"The earliest possible one is {possible[0]}." if len(possible) else "The panel is too short.")
+        )
 
     def _check_parameters(self) -> None:
         for name, least, optional in (
@@ -250,44 +272,22 @@ class WalkForwardSplit(BaseCrossValidator):
 
 def describe_windows(dates: pd.Index, splits: Iterable[tuple[IntArray, IntArray]]) -> pd.DataFrame:
     """List training and test windows: first and last dates, number of dates and rows."""
-    rows = []
+    return _describe(rows_by_date(None, None, dates), splits)
+
+
+def _describe(rows: DateRows, splits: Iterable[tuple[IntArray, IntArray]]) -> pd.DataFrame:
+    described = []
     for split in splits:
-        row: dict[str, Any] = {}
+        line: dict[str, Any] = {}
         for part, positions in zip(("train", "test"), split, strict=True):
-            own = dates.take(positions)
-            row |= {
+            used = np.zeros(len(rows.dates), dtype=bool)
+            used[rows.codes[positions]] = True
+            own = rows.dates[used]
+            line |= {
                 f"{part}_start": own.min(),
                 f"{part}_end": own.max(),
-                f"{part}_dates": own.nunique(),
-                f"{part}_rows": len(own),
+                f"{part}_dates": len(own),
+                f"{part}_rows": len(positions),
             }
-        rows.append(row)
-    return pd.DataFrame(rows).rename_axis("window")
-
-
-def _index_dates(data: Any) -> pd.Index | None:
-    index = getattr(data, "index", None)
-    if not isinstance(index, pd.Index) or LEVELS[0] not in index.names:
-        return None
-    return index.get_level_values(LEVELS[0])
-
-
-def _like(date: Any, distinct: pd.Index) -> Any:
-    """Read a date in the type of the panel's dates."""
-    try:
-        if isinstance(distinct, pd.DatetimeIndex):
-            return pd.Timestamp(date)
-        if isinstance(distinct, pd.PeriodIndex):
-            return pd.Period(date, freq=str(distinct.freqstr))
-        if pd.api.types.is_integer_dtype(distinct.dtype):
-            return int(str(date).replace("-", ""))
-        return type(distinct[0])(date)
-    except (ValueError, TypeError) as error:
-        raise SplitError(
-            f"'first_test_date' must be a date like those of the panel ({describe_first(list(distinct), 2)}). "
-            f"Got {date!r}."
-        ) from error
-
-
-def _span(distinct: pd.Index) -> str:
-    return f" from {distinct[0]} to {distinct[-1]}" if len(distinct) else ""
+        described.append(line)
+    return pd.DataFrame(described).rename_axis("window")

@@ -6,11 +6,40 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skdrfm._typing import AnyArray, FloatArray, IntArray
+from skdrfm._typing import AnyArray, BoolArray, FloatArray, IntArray
 from skdrfm.exceptions import PanelError
 from skdrfm.metrics._dates import DateGroups, group_by
 from skdrfm.panel import assets_of, check_panel_index, dates_of
 from skdrfm.utils.validation import check_finite, describe_first
+
+
+@dataclass(frozen=True, eq=False)
+class PairTable:
+    """Numbers of (date, asset) pairs, found by the positions of date and asset.
+
+    Parameters
+    ----------
+    keys : ndarray of shape (n_pairs,)
+        Position of the date x n_assets + position of the asset, increasing.
+    values : ndarray of shape (n_pairs,)
+        The number of each pair; NaN stands for an absent pair.
+    n_assets : int
+        Number of assets.
+    """
+
+    keys: IntArray
+    values: FloatArray
+    n_assets: int
+
+    def at(self, codes: IntArray, assets: IntArray) -> FloatArray:
+        """Numbers of pairs, NaN where the table has none."""
+        keys = codes * self.n_assets + assets
+        if np.array_equal(keys, self.keys):
+            return self.values
+        if not len(self.keys):
+            return np.full(len(keys), np.nan)
+        places = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
+        return np.where(self.keys[places] == keys, self.values[places], np.nan)
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,26 +51,52 @@ class Positions:
 
     Parameters
     ----------
-    index : MultiIndex of length n_samples
-        The (date, asset) pairs, sorted.
     groups : DateGroups
         The dates of the rows.
+    names : Index of length n_assets
+        The distinct assets, sorted.
     assets : ndarray of shape (n_samples,)
-        Number of the asset of each row.
+        Position of the asset of each row in ``names``.
     values : ndarray of shape (n_samples,)
         Scores or weights.
     returns : ndarray of shape (n_samples,)
         Decimal forward return of each row.
+    realised : PairTable
+        All forward returns of these dates and assets, also of pairs that are no row.
     """
 
-    index: pd.MultiIndex
     groups: DateGroups
+    names: pd.Index
     assets: IntArray
     values: FloatArray
     returns: FloatArray
+    realised: PairTable
+
+    @property
+    def index(self) -> pd.MultiIndex:
+        """The (date, asset) pairs of the rows, sorted."""
+        return self.pairs(self.groups.codes, self.assets)
+
+    def pairs(self, codes: IntArray, assets: IntArray) -> pd.MultiIndex:
+        """Labels of positions of dates and assets."""
+        levels: list[Any] = [self.groups.dates, self.names]
+        places: list[Any] = [codes, assets]
+        return pd.MultiIndex(levels=levels, codes=places, names=["date", "asset"])
+
+    def table(self, series: "pd.Series[Any]", *, name: str) -> PairTable:
+        """Read numbers by (date, asset); pairs of other dates or assets are left out."""
+        return _pair_table(series, self.groups.dates, self.names, name=name)
+
+    def every(self, n_dates: int) -> "Positions":
+        """Rows of each n-th date from the first on."""
+        if n_dates == 1:
+            return self
+        kept = self.groups.codes % n_dates == 0
+        groups = DateGroups(self.groups.codes[kept] // n_dates, self.groups.dates[::n_dates])
+        return Positions(groups, self.names, self.assets[kept], self.values[kept], self.returns[kept], self.realised)
 
 
-def align_positions(values: Any, returns: Any, *, name: str) -> Positions:
+def align_positions(values: Any, returns: Any, *, name: str, delay: int = 0) -> Positions:
     """Sort rows by date and asset and look up their forward returns.
 
     Parameters
@@ -49,9 +104,11 @@ def align_positions(values: Any, returns: Any, *, name: str) -> Positions:
     values : Series of shape (n_samples,), indexed by (date, asset)
         Scores or weights; NaN is left to the caller.
     returns : Series, indexed by (date, asset)
-        Decimal forward returns; pairs that values lacks are ignored.
+        Decimal forward returns; those of other dates or assets than values has are ignored.
     name : str
         Name of values in messages.
+    delay : int, default=0
+        Number of first dates on which nothing is held yet, so that their returns are not needed.
 
     Returns
     -------
@@ -74,38 +131,69 @@ def align_positions(values: Any, returns: Any, *, name: str) -> Positions:
     index = check_panel_index(values, name=name)
     if not len(index):
         raise PanelError(f"{name} must have at least one row. Got none. Check how its rows were selected.")
-    realised = _realised_returns(index, returns, name=name)
     groups = group_by(dates_of(index))
-    assets = pd.factorize(assets_of(index), sort=True)[0].astype(np.intp)
-    order = np.lexsort((assets, groups.codes))
-    canonical = pd.MultiIndex.from_arrays([dates_of(index)[order], assets_of(index)[order]], names=["date", "asset"])
-    numbers = _as_floats(values, name=name)
+    assets, distinct = pd.factorize(assets_of(index), sort=True)
+    names = pd.Index(distinct).rename("asset")
+    order = _sorting(groups.codes * len(names) + assets)
     sorted_groups = DateGroups(groups.codes[order], groups.dates)
-    return Positions(canonical, sorted_groups, assets[order], numbers[order], realised[order])
+    sorted_assets = assets.astype(np.intp)[order]
+    numbers = as_floats(values, name=name)[order]
+
+    realised = _pair_table(returns, groups.dates, names, name="returns")
+    earned = realised.at(sorted_groups.codes, sorted_assets)
+    positions = Positions(sorted_groups, names, sorted_assets, numbers, earned, realised)
+    _check_realised(positions, sorted_groups.codes >= delay, name=name)
+    return positions
 
 
-def _realised_returns(index: pd.MultiIndex, returns: "pd.Series[Any]", *, name: str) -> FloatArray:
-    known = check_panel_index(returns, name="returns")
-    if list(known.names) != list(index.names):
-        known = known.reorder_levels(list(index.names))
-    rows = known.get_indexer(index)
-    # Position -1 stands for an absent pair: NaN there, also where returns have no row at all.
-    realised: FloatArray = np.append(_as_floats(returns, name="returns"), np.nan)[rows]
-    absent = np.isnan(realised)
+def check_weights(positions: Positions) -> None:
+    """Refuse weights that are missing on a part of a date."""
+    faulty = ~np.isfinite(positions.values)
+    share = positions.groups.mean(faulty)
+    if np.isinf(positions.values).any() or ((share > 0) & (share < 1)).any():
+        raise PanelError(
+            f"weights must be finite on a date, or NaN on all its names. Got {int(faulty.sum())} NaN or infinite "
+            f"values on {int((share > 0).sum())} dates. Give names that are not held the weight 0."
+        )
+
+
+def _check_realised(positions: Positions, needed: BoolArray, *, name: str) -> None:
+    absent = needed & np.isnan(positions.returns)
     if absent.any():
-        pairs = index[absent].tolist()
-        hint = " Check that both use the same type of dates and assets." if not (rows >= 0).any() else ""
+        pairs = positions.index[absent].tolist()
+        hint = " Check that both use the same type of dates and assets." if not len(positions.realised.keys) else ""
         raise PanelError(
             f"Each row of {name} must have a realised return of the same (date, asset). Got "
-            f"{len(pairs)} of {len(index)} rows without one: {describe_first(pairs)}.{hint} "
+            f"{len(pairs)} of {len(needed)} rows without one: {describe_first(pairs)}.{hint} "
             f"Leave out dates whose return is not known yet: {name} = "
             f"{name}[{name}.index.isin(returns.dropna().index)]."
         )
-    check_finite(realised, what="returns")
-    return realised
+    check_finite(positions.returns[needed], what="returns")
 
 
-def _as_floats(series: "pd.Series[Any]", *, name: str) -> FloatArray:
+def _pair_table(series: "pd.Series[Any]", dates: pd.Index, names: pd.Index, *, name: str) -> PairTable:
+    index = check_panel_index(series, name=name)
+    numbers = as_floats(series, name=name)
+    # Labels are compared once for each distinct date and asset, not once for each row.
+    at = [index.names.index(level) for level in ("date", "asset")]
+    codes, assets = (
+        axis.get_indexer(index.levels[level])[index.codes[level]]
+        for axis, level in zip((dates, names), at, strict=True)
+    )
+    known = (codes >= 0) & (assets >= 0)
+    keys = (codes * len(names) + assets)[known].astype(np.intp)
+    order = _sorting(keys)
+    return PairTable(keys[order], numbers[known][order], len(names))
+
+
+def _sorting(keys: IntArray) -> "IntArray | slice":
+    """Find the order of distinct keys; nothing is moved where they are sorted."""
+    if (keys[1:] > keys[:-1]).all():
+        return slice(None)
+    return np.argsort(keys)
+
+
+def as_floats(series: "pd.Series[Any]", *, name: str) -> FloatArray:
     try:
         values: FloatArray = series.to_numpy(dtype=np.float64, na_value=np.nan)
     except (TypeError, ValueError) as error:
@@ -113,6 +201,9 @@ def _as_floats(series: "pd.Series[Any]", *, name: str) -> FloatArray:
             f"{name} must hold numbers. Got dtype {series.dtype}. Convert it, for example with pd.to_numeric."
         ) from error
     return values
+
+
+_as_floats = as_floats
 
 
 def frozen_series(values: AnyArray, index: pd.Index, *, name: str) -> "pd.Series[Any]":

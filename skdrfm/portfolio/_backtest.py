@@ -1,199 +1,100 @@
-"""The returns that predictions would have earned."""
+"""The returns that predictions or weights would have earned."""
 
-from dataclasses import dataclass
-from numbers import Real
+import warnings
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from skdrfm._typing import FloatArray
-from skdrfm.metrics import (
-    annualised_return,
-    annualised_volatility,
-    max_drawdown,
-    newey_west_t,
-    sharpe_ratio,
-)
-from skdrfm.metrics._performance import compounded_wealth
+from skdrfm.exceptions import CoverageWarning, PanelError
 from skdrfm.metrics._quantiles import QUANTILE_CONSTRAINTS, dates_with_portfolio, slot_weights, warn_about_dates
 from skdrfm.metrics._validation import validated
-from skdrfm.portfolio._alignment import align_positions, frozen_frame, frozen_series
-from skdrfm.portfolio._costs import turnover_by_date
+from skdrfm.portfolio._alignment import Positions, align_positions, check_weights, frozen_frame, frozen_series
+from skdrfm.portfolio._costs import RATE_CONSTRAINTS, Rates, borrow_fees, trades_of, trading_costs
+from skdrfm.portfolio._result import BacktestResult
+from skdrfm.portfolio._simulation import Holdings, hold
 from skdrfm.utils._param_validation import Interval
 from skdrfm.utils.validation import check_finite
 
-
-@dataclass(frozen=True, eq=False, repr=False)
-class BacktestResult:
-    """Portfolios of each date and what they returned.
-
-    All Series by date are indexed by the date of the prediction t; the return is earned over (t, t+1]. Dates with
-    too few names for a portfolio are NaN throughout, never 0.
-
-    Parameters
-    ----------
-    long_short : Series of shape (n_dates,)
-        Decimal return of the highest minus the lowest quantile after costs.
-    gross_long_short : Series of shape (n_dates,)
-        The same before costs.
-    quantile_returns : DataFrame of shape (n_dates, n_quantiles)
-        Decimal return of each equal-weighted quantile portfolio before costs; columns 1 to q, q the highest
-        predictions.
-    weights : Series of shape (n_samples,)
-        Long/short weights by (date, asset), sorted.
-    turnover : Series of shape (n_dates,)
-        Turnover of the long/short weights, see :func:`skdrfm.portfolio.turnover`.
-    n_names : Series of shape (n_dates,)
-        Names with a prediction.
-    cost : float
-        Decimal cost for each unit traded that is contained in ``long_short``.
-    periods_per_year : float
-        Periods in a year, for annualised figures.
-    """
-
-    long_short: "pd.Series[Any]"
-    gross_long_short: "pd.Series[Any]"
-    quantile_returns: pd.DataFrame
-    weights: "pd.Series[Any]"
-    turnover: "pd.Series[Any]"
-    n_names: "pd.Series[Any]"
-    cost: float
-    periods_per_year: float
-
-    def summary(self) -> "pd.Series[Any]":
-        """Figures of the net long/short return, in the convention of the paper.
-
-        ``Return`` = P mean(r), ``Volatility`` = sqrt(P) std(r) with ddof 1 and their quotient ``Sharpe ratio``
-        (Nakagawa et al. 2019, Table 4; decimals, not percent), all over the dates with a portfolio.
-
-        Returns
-        -------
-        Series
-            ``Return``, ``Volatility``, ``Sharpe ratio``, ``Max drawdown``, ``Newey-West t`` (of the mean return),
-            ``Mean turnover`` (first build-up included), ``Dates`` and ``Dates without portfolio`` (part of
-            ``Dates``). Figures that need two dates are NaN for one.
-
-        Examples
-        --------
-        >>> import pandas as pd
-        >>> from skdrfm.portfolio import backtest
-        >>> index = pd.MultiIndex.from_product([[1, 2, 3], ["A", "B"]], names=["date", "asset"])
-        >>> predictions = pd.Series([0.1, 0.2, 0.3, 0.1, 0.0, 0.1], index=index)
-        >>> returns = pd.Series([0.01, 0.03, 0.02, 0.01, 0.02, 0.01], index=index)
-        >>> backtest(predictions, returns, n_quantiles=2).summary().round(2)
-        Return                     0.08
-        Volatility                 0.05
-        Sharpe ratio               1.51
-        Max drawdown              -0.01
-        Newey-West t               0.94
-        Mean turnover              3.33
-        Dates                      3.00
-        Dates without portfolio    0.00
-        Name: long_short, dtype: float64
-        """
-        returns = self.long_short.dropna().to_numpy()
-        annual = {"periods_per_year": self.periods_per_year}
-        enough = len(returns) > 1
-        figures = {
-            "Return": annualised_return(returns, **annual),
-            "Volatility": annualised_volatility(returns, **annual) if enough else np.nan,
-            "Sharpe ratio": sharpe_ratio(returns, **annual) if enough else np.nan,
-            "Max drawdown": max_drawdown(returns),
-            "Newey-West t": newey_west_t(returns) if enough else np.nan,
-            "Mean turnover": float(self.turnover.mean()),
-            "Dates": float(len(self.long_short)),
-            "Dates without portfolio": float(len(self.long_short) - len(returns)),
-        }
-        return pd.Series(figures, name="long_short")
-
-    def to_frame(self) -> pd.DataFrame:
-        """Everything by date in one table.
-
-        Returns
-        -------
-        DataFrame of shape (n_dates, n_quantiles + 4)
-            Columns ``long_short``, ``gross_long_short``, ``turnover``, ``n_names`` and ``quantile_1`` to
-            ``quantile_q``.
-        """
-        by_date = [self.long_short, self.gross_long_short, self.turnover, self.n_names]
-        return pd.concat([*by_date, self.quantile_returns.add_prefix("quantile_")], axis=1)
-
-    def cumulative(self) -> pd.DataFrame:
-        """Compounded returns since the first date.
-
-        Returns
-        -------
-        DataFrame of shape (n_dates, n_quantiles + 1)
-            Decimal ``prod(1 + r) - 1`` after each period: ``long_short`` (after costs) and ``quantile_1`` to
-            ``quantile_q`` (before costs). Flat over dates without a portfolio; -1 from a loss of everything on.
-        """
-        returns = pd.concat([self.long_short, self.quantile_returns.add_prefix("quantile_")], axis=1)
-        compounded = compounded_wealth(returns.fillna(0.0).to_numpy()) - 1
-        return pd.DataFrame(compounded, index=returns.index, columns=returns.columns)
-
-    def __repr__(self) -> str:
-        dates = self.long_short.index
-        return (
-            f"BacktestResult({len(dates)} dates from {dates[0]} to {dates[-1]}, {len(self.weights)} rows, "
-            f"{self.quantile_returns.shape[1]} quantiles, cost={self.cost:g})"
-        )
+_SIMULATION_CONSTRAINTS: dict[str, list[Any]] = {
+    "cost": RATE_CONSTRAINTS,
+    "borrow_fee": RATE_CONSTRAINTS,
+    "delay": [Interval(Integral, 0, None, closed="left")],
+    "rebalance_every": [Interval(Integral, 1, None, closed="left")],
+    "periods_per_year": [Interval(Real, 0, None, closed="neither")],
+}
 
 
-@validated(
-    {
-        **QUANTILE_CONSTRAINTS,
-        "cost": [Interval(Real, 0, None, closed="left")],
-        "periods_per_year": [Interval(Real, 0, None, closed="neither")],
-    }
-)
+@validated({**QUANTILE_CONSTRAINTS, **_SIMULATION_CONSTRAINTS})
 def backtest(
     predictions: "pd.Series[Any]",
     returns: "pd.Series[Any]",
     *,
     n_quantiles: int = 5,
-    cost: float = 0.0,
+    cost: "float | pd.Series[Any]" = 0.0,
+    borrow_fee: "float | pd.Series[Any]" = 0.0,
+    delay: int = 0,
+    rebalance_every: int = 1,
     min_names: int | None = None,
     periods_per_year: float = 12,
 ) -> BacktestResult:
     """Sort names by prediction into quantile portfolios and follow their returns.
 
-    At each date the names are sorted into q equal-weighted portfolios; long/short is the highest minus the lowest
+    The names of a date are sorted into q equal-weighted portfolios; long/short is the highest minus the lowest
     (Nakagawa et al. 2019, "Models": equal weights in quintiles, rebalanced each month). The net return is
-    ``gross - cost x turnover``. Rows may come in any order, and the result is the same to the last bit.
+    ``gross - cost x turnover - borrow_fee / P x sum |short weights|``. Rows may come in any order, and the result is
+    the same to the last bit. What is held between two trades, and when, is said at :func:`backtest_weights`; the
+    dates that count are the distinct dates of predictions.
 
     Parameters
     ----------
     predictions : Series of shape (n_samples,), indexed by (date, asset)
         Scores made at each date, in any unit.
     returns : Series, indexed by (date, asset)
-        Decimal forward returns (0.01 = 1 %), over the period after each date. Matched by index; rows that
-        predictions lacks are ignored.
+        Decimal forward returns (0.01 = 1 %), over the period after each date. Matched by index; rows that are not
+        needed are ignored.
     n_quantiles : int, default=5
         q, at least 2.
-    cost : float, default=0.0
-        Decimal cost for each unit traded, one side: 0.001 takes 10 basis points of each purchase and each sale.
+    cost : float or Series, default=0.0
+        Decimal cost for each unit traded, one side: 0.001 takes 10 basis points of each purchase and each sale. A
+        Series by asset or by (date, asset) has a cost for all that is traded.
+    borrow_fee : float or Series, default=0.0
+        Decimal fee per year on the absolute short position; a Series by asset or by (date, asset) has a fee for all
+        that is held short.
+    delay : int, default=0
+        Weights formed at a date are held from the ``delay``-th date after it.
+    rebalance_every : int, default=1
+        New weights are formed at each ``rebalance_every``-th date, from the first on.
     min_names : int, default=None
-        Names that a date needs for a portfolio; None means ``n_quantiles``.
+        Names that a date needs for a portfolio; None means ``n_quantiles``. If a date of formation has fewer, the
+        old position is closed when its order would be executed, and all dates up to the next execution are NaN.
     periods_per_year : float, default=12
-        Periods in a year, for annualised figures.
+        P, periods in a year, for fees and annualised figures.
 
     Returns
     -------
     BacktestResult
-        Returns, weights and turnover by date; ``summary()`` has the figures.
+        Returns, weights and turnover by date; ``summary()`` has the figures. Each quantile portfolio is held with
+        the same delay and drift as the long/short one.
 
     Raises
     ------
     PanelError
-        If an index is no panel index, a prediction has no realised return, or no date has enough names.
+        If an index is no panel index, a prediction has no realised return, no date has enough names, no portfolio
+        is executed before the end, or a cost or fee that is needed is unknown, negative or infinite.
     NonFiniteError
         If a prediction is NaN or infinite, or a return infinite.
 
     Warns
     -----
     CoverageWarning
-        If some dates have too few names.
+        If some dates have too few names, or some orders could not be executed.
+
+    See Also
+    --------
+    backtest_weights : The same for weights of any kind.
 
     Examples
     --------
@@ -207,31 +108,216 @@ def backtest(
     [0.02, 0.01]
     >>> result.long_short.round(4).tolist()
     [0.018, 0.006]
+    >>> backtest(predictions, returns, n_quantiles=2, delay=1).gross_long_short.round(4).tolist()
+    [nan, -0.01]
     """
-    rows = align_positions(predictions, returns, name="predictions")
+    rows = align_positions(predictions, returns, name="predictions", delay=delay)
     check_finite(rows.values, what="predictions")
-    groups = rows.groups
-    formed = dates_with_portfolio(groups, n_quantiles, min_names)
-    warn_about_dates(formed, groups, n_quantiles if min_names is None else min_names, stacklevel=4)
-
-    by_quantile = slot_weights(rows.values, groups, formed, n_quantiles)
+    orders = rows.every(rebalance_every)
+    formed = dates_with_portfolio(orders.groups, n_quantiles, min_names)
+    warn_about_dates(formed, orders.groups, n_quantiles if min_names is None else min_names, stacklevel=4)
+    by_quantile = slot_weights(orders.values, orders.groups, formed, n_quantiles)
     weights = by_quantile[:, -1] - by_quantile[:, 0]
-    quantile_returns = np.column_stack([groups.sum(column * rows.returns) for column in by_quantile.T])
-    gross = groups.sum(weights * rows.returns)
-    trades = turnover_by_date(rows, weights)
-    net = gross - cost * trades
+    holdings = _hold(rows, orders, weights, delay, rebalance_every)
+    portfolios = []
+    for column in by_quantile.T:
+        held = column != 0
+        part = hold(
+            orders.groups.codes[held],
+            orders.assets[held],
+            column[held],
+            realised=rows.realised,
+            n_dates=len(rows.groups.dates),
+            delay=delay,
+            rebalance_every=rebalance_every,
+        )
+        portfolios.append(part.portfolio_returns())
+    return _result(
+        rows,
+        orders,
+        weights,
+        holdings,
+        np.column_stack(portfolios),
+        cost=cost,
+        borrow_fee=borrow_fee,
+        delay=delay,
+        rebalance_every=rebalance_every,
+        periods_per_year=periods_per_year,
+    )
 
-    def by_date(values: FloatArray, name: str) -> "pd.Series[Any]":
-        return frozen_series(values, groups.dates, name=name)
 
-    columns = pd.RangeIndex(1, n_quantiles + 1, name="quantile")
+@validated(_SIMULATION_CONSTRAINTS)
+def backtest_weights(
+    weights: "pd.Series[Any]",
+    returns: "pd.Series[Any]",
+    *,
+    cost: "float | pd.Series[Any]" = 0.0,
+    borrow_fee: "float | pd.Series[Any]" = 0.0,
+    delay: int = 0,
+    rebalance_every: int = 1,
+    periods_per_year: float = 12,
+) -> BacktestResult:
+    """Follow the returns of weights of any kind: long/short, long only, of one asset.
+
+    The dates that count are the distinct dates of weights. Weights of the first date, and of each
+    ``rebalance_every``-th one after it, are executed ``delay`` dates later and held until the next execution; in
+    between each leg drifts on its own capital, see :func:`turnover`. So the first ``delay`` dates have no
+    portfolio. What becomes of a name depends on its rows:
+
+    * A name without a return at the date of execution is not traded. Its capital stays in cash until the next
+      execution; such orders are counted.
+    * A name without a return at a later date has left. It counts as sold there, and its capital stays in cash until
+      the next execution.
+    * A name with a return and without a weight stays held until the next execution, and counts as sold then.
+
+    Cash earns nothing.
+
+    Parameters
+    ----------
+    weights : Series of shape (n_samples,), indexed by (date, asset)
+        Weights in units of capital; short positions are negative. NaN on all names of a date says that no portfolio
+        is formed there: the old position is closed when it would be executed, and all dates up to the next
+        execution are NaN.
+    returns : Series, indexed by (date, asset)
+        Decimal forward returns (0.01 = 1 %), over the period after each date. Matched by index; rows that are not
+        needed are ignored. Each row of weights needs one, but for the first ``delay`` dates.
+    cost : float or Series, default=0.0
+        Decimal cost for each unit traded, one side. A Series by asset or by (date, asset) has a cost for all that
+        is traded; a name that left and has none at the date of its sale pays that of its last row.
+    borrow_fee : float or Series, default=0.0
+        Decimal fee per year on the absolute short position, ``fee / P x sum |w-|`` for each period; a Series by
+        asset or by (date, asset) has a fee for all that is held short.
+    delay : int, default=0
+        Dates from the weights to their execution.
+    rebalance_every : int, default=1
+        Dates from one set of weights to the next; weights of other dates are not used.
+    periods_per_year : float, default=12
+        P, periods in a year, for fees and annualised figures.
+
+    Returns
+    -------
+    BacktestResult
+        Returns, positions and turnover by date, with the net return of the weights as ``long_short`` and without
+        quantile portfolios.
+
+    Raises
+    ------
+    PanelError
+        If an index is no panel index, a weight has no realised return, weights are NaN on part of a date or on all
+        dates, no portfolio is executed before the end, or a cost or fee that is needed is unknown, negative or
+        infinite.
+    NonFiniteError
+        If a return is infinite.
+
+    Warns
+    -----
+    CoverageWarning
+        If some orders could not be executed.
+
+    See Also
+    --------
+    backtest : The same for quantile portfolios of predictions.
+    turnover : What is traded if each date has its own weights.
+
+    Examples
+    --------
+    Two halves that are bought once and held.
+
+    >>> import pandas as pd
+    >>> from skdrfm.portfolio import backtest_weights
+    >>> index = pd.MultiIndex.from_product([[1, 2, 3], ["A", "B"]], names=["date", "asset"])
+    >>> weights = pd.Series(0.5, index=index)
+    >>> returns = pd.Series([0.5, 0.0, 0.1, 0.1, 0.0, -0.1], index=index)
+    >>> result = backtest_weights(weights, returns, rebalance_every=3, cost=0.001)
+    >>> result.positions.round(4).tolist()
+    [0.5, 0.5, 0.6, 0.4, 0.6, 0.4]
+    >>> result.long_short.round(4).tolist()
+    [0.249, 0.1, -0.04]
+    """
+    rows = align_positions(weights, returns, name="weights", delay=delay)
+    check_weights(rows)
+    orders = rows.every(rebalance_every)
+    holdings = _hold(rows, orders, orders.values, delay, rebalance_every)
+    return _result(
+        rows,
+        orders,
+        orders.values,
+        holdings,
+        np.empty((len(rows.groups.dates), 0)),
+        cost=cost,
+        borrow_fee=borrow_fee,
+        delay=delay,
+        rebalance_every=rebalance_every,
+        periods_per_year=periods_per_year,
+    )
+
+
+def _hold(rows: Positions, orders: Positions, weights: FloatArray, delay: int, rebalance_every: int) -> Holdings:
+    n_dates = len(rows.groups.dates)
+    holdings = hold(
+        orders.groups.codes,
+        orders.assets,
+        weights,
+        realised=rows.realised,
+        n_dates=n_dates,
+        delay=delay,
+        rebalance_every=rebalance_every,
+    )
+    if not holdings.formed.any():
+        raise PanelError(
+            f"At least one portfolio must be formed and executed within the {n_dates} dates. Got none with "
+            f"delay={delay} and rebalance_every={rebalance_every}. Pass more dates or a shorter delay."
+        )
+    missed = int(holdings.unexecuted.sum())
+    if missed:
+        warnings.warn(
+            f"{missed} orders on {int((holdings.unexecuted > 0).sum())} of {n_dates} dates could not be executed: the "
+            "names have no return at the date of execution. Their capital stays in cash until the next one.",
+            CoverageWarning,
+            stacklevel=4,
+        )
+    return holdings
+
+
+def _result(
+    rows: Positions,
+    orders: Positions,
+    weights: FloatArray,
+    holdings: Holdings,
+    quantile_returns: FloatArray,
+    *,
+    cost: "float | pd.Series[Any]",
+    borrow_fee: "float | pd.Series[Any]",
+    delay: int,
+    rebalance_every: int,
+    periods_per_year: float,
+) -> BacktestResult:
+    dates = rows.groups.dates
+    cost_rates = Rates.read(cost, rows, name="cost")
+    fee_rates = Rates.read(borrow_fee, rows, name="borrow_fee")
+    trades = trades_of(holdings, n_assets=len(rows.names))
+    fees = borrow_fees(holdings, fee_rates, rows, periods_per_year=periods_per_year)
+    costs = trading_costs(trades, cost_rates, rows) + fees
+    gross = holdings.portfolio_returns()
+
+    def by_date(values: Any, name: str) -> "pd.Series[Any]":
+        return frozen_series(values, dates, name=name)
+
+    columns = pd.RangeIndex(1, quantile_returns.shape[1] + 1, name="quantile")
     return BacktestResult(
-        long_short=by_date(net, "long_short"),
+        long_short=by_date(gross - costs, "long_short"),
         gross_long_short=by_date(gross, "gross_long_short"),
-        quantile_returns=frozen_frame(quantile_returns, groups.dates, columns),
-        weights=frozen_series(weights, rows.index, name="weight"),
-        turnover=by_date(trades, "turnover"),
-        n_names=frozen_series(groups.counts, groups.dates, name="n_names"),
-        cost=float(cost),
+        quantile_returns=frozen_frame(quantile_returns, dates, columns),
+        weights=frozen_series(weights, rows.pairs(orders.groups.codes * rebalance_every, orders.assets), name="weight"),
+        positions=frozen_series(holdings.weights, rows.pairs(holdings.codes, holdings.assets), name="weight"),
+        turnover=by_date(trades.by_date(trades.amounts), "turnover"),
+        costs=by_date(costs, "costs"),
+        borrow_fees=by_date(fees, "borrow_fees"),
+        orders_not_executed=by_date(holdings.unexecuted, "orders_not_executed"),
+        n_names=by_date(rows.groups.counts, "n_names"),
+        cost=cost_rates.number,
+        borrow_fee=fee_rates.number,
+        delay=int(delay),
+        rebalance_every=int(rebalance_every),
         periods_per_year=float(periods_per_year),
     )

@@ -1,13 +1,20 @@
-"""What trading costs: turnover against weights that have drifted with returns."""
+"""What trading and lending cost: turnover against weights that have drifted with returns, and its price."""
 
+from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from skdrfm._typing import FloatArray
+from skdrfm._typing import FloatArray, IntArray
 from skdrfm.exceptions import PanelError
-from skdrfm.portfolio._alignment import Positions, align_positions
+from skdrfm.portfolio._alignment import PairTable, Positions, align_positions, as_floats, check_weights
+from skdrfm.portfolio._simulation import Holdings, hold
+from skdrfm.utils._param_validation import Interval
+from skdrfm.utils.validation import describe_first
+
+RATE_CONSTRAINTS: list[Any] = [Interval(Real, 0, None, closed="left"), pd.Series]
 
 
 def turnover(weights: "pd.Series[Any]", returns: "pd.Series[Any]") -> "pd.Series[Any]":
@@ -42,6 +49,10 @@ def turnover(weights: "pd.Series[Any]", returns: "pd.Series[Any]") -> "pd.Series
     NonFiniteError
         If a return is infinite.
 
+    See Also
+    --------
+    skdrfm.portfolio.backtest_weights : Turnover with delay and rarer rebalancing, costs and returns.
+
     Examples
     --------
     >>> import pandas as pd
@@ -53,47 +64,168 @@ def turnover(weights: "pd.Series[Any]", returns: "pd.Series[Any]") -> "pd.Series
     [1.0, 0.2]
     """
     positions = align_positions(weights, returns, name="weights")
-    faulty = ~np.isfinite(positions.values)
-    share = positions.groups.mean(faulty)
-    if np.isinf(positions.values).any() or ((share > 0) & (share < 1)).any():
-        raise PanelError(
-            f"weights must be finite on a date, or NaN on all its names. Got {int(faulty.sum())} NaN or infinite "
-            f"values on {int((share > 0).sum())} dates. Give names that are not held the weight 0."
-        )
-    return positions.groups.series(turnover_by_date(positions, positions.values), name="turnover")
+    check_weights(positions)
+    groups = positions.groups
+    holdings = hold(
+        groups.codes, positions.assets, positions.values, realised=positions.realised, n_dates=len(groups.dates)
+    )
+    trades = trades_of(holdings, n_assets=len(positions.names))
+    return groups.series(trades.by_date(trades.amounts), name="turnover")
 
 
-def turnover_by_date(positions: Positions, weights: FloatArray) -> FloatArray:
-    """Turnover of weights that are given in the canonical order of positions, shape (n_dates,)."""
-    groups, n_dates = positions.groups, len(positions.groups.dates)
-    formed = groups.counts > 0
-    formed[groups.codes[np.isnan(weights)]] = False
-    held = np.where(np.isnan(weights), 0.0, weights)
-    drifted = _drifted(positions, held)
+@dataclass(frozen=True, eq=False)
+class Trades:
+    """Purchases and sales in units of capital, both positive.
 
+    First the trades of the names held after the date, then the sales of names that are not in the portfolio any
+    more.
+
+    Parameters
+    ----------
+    codes, assets : ndarray of shape (n_trades,)
+        Positions of date and asset.
+    amounts : ndarray of shape (n_trades,)
+        Absolute change of the weight; 0 where nothing is traded.
+    n_held : int
+        Number of trades of names held after the date.
+    holdings : Holdings
+        What is held after the trades.
+    """
+
+    codes: IntArray
+    assets: IntArray
+    amounts: FloatArray
+    n_held: int
+    holdings: Holdings
+
+    def by_date(self, values: FloatArray) -> FloatArray:
+        """Sum of one value for each trade by date, NaN on dates without portfolio."""
+        n_dates = len(self.holdings.formed)
+        parts = (slice(None, self.n_held), slice(self.n_held, None))
+        held, sold = (np.bincount(self.codes[part], weights=values[part], minlength=n_dates) for part in parts)
+        return np.where(self.holdings.formed, held + sold, np.nan)
+
+
+def trades_of(holdings: Holdings, *, n_assets: int) -> Trades:
+    """Compare what is held at each date with what the date before left over."""
+    codes, assets, drifted = holdings.codes, holdings.assets, holdings.drifted
+    held = np.where(np.isnan(holdings.weights), 0.0, holdings.weights)
     # One whole number for each (date, asset): the same asset one date later is n_assets further on.
-    n_assets = int(positions.assets.max()) + 1
-    keys = groups.codes * n_assets + positions.assets
-    later = np.minimum(np.searchsorted(keys, keys + n_assets), len(keys) - 1)
+    keys = codes * n_assets + assets
+    later = np.minimum(np.searchsorted(keys, keys + n_assets), max(len(keys) - 1, 0))
     stays = keys[later] == keys + n_assets
     before = np.zeros_like(held)
     before[later[stays]] = drifted[stays]
-    trades = groups.sum(np.abs(held - before))
+    leaves = ~stays & (codes < len(holdings.formed) - 1)
+    return Trades(
+        codes=np.concatenate([codes, codes[leaves] + 1]),
+        assets=np.concatenate([assets, assets[leaves]]),
+        amounts=np.abs(np.concatenate([held - before, drifted[leaves]])),
+        n_held=len(codes),
+        holdings=holdings,
+    )
 
-    leaves = ~stays & (groups.codes < n_dates - 1)
-    trades += np.bincount(groups.codes[leaves] + 1, weights=np.abs(drifted[leaves]), minlength=n_dates)
-    trades[~formed] = np.nan
-    return trades
+
+@dataclass(frozen=True, eq=False)
+class Rates:
+    """A decimal rate of each pair, from one number, a number by asset or a number by (date, asset).
+
+    Parameters
+    ----------
+    name : str
+        Name of the parameter in messages.
+    number : float
+        The one number; NaN if there are several.
+    by_asset : ndarray of shape (n_assets,), default=None
+        Rate of each asset, NaN where unknown.
+    by_pair : PairTable, default=None
+        Rate of each pair.
+    """
+
+    name: str
+    number: float
+    by_asset: FloatArray | None = None
+    by_pair: PairTable | None = None
+
+    @classmethod
+    def read(cls, rate: Any, positions: Positions, *, name: str) -> "Rates":
+        """Read a rate and check that it is nowhere negative or infinite."""
+        values = as_floats(rate, name=name) if isinstance(rate, pd.Series) else np.array([rate], dtype=np.float64)
+        faulty = (values < 0) | np.isinf(values)
+        if faulty.any():
+            raise PanelError(
+                f"'{name}' must hold finite decimals of at least 0. Got {int(faulty.sum())} others of {len(values)}, "
+                f"such as {values[faulty][0]:g}. A cost of 10 basis points is 0.001."
+            )
+        if not isinstance(rate, pd.Series):
+            return cls(name, float(rate))
+        if isinstance(rate.index, pd.MultiIndex):
+            return cls(name, np.nan, by_pair=positions.table(rate, name=name))
+        if not rate.index.is_unique:
+            repeated = rate.index[rate.index.duplicated()].unique()
+            raise PanelError(
+                f"'{name}' must have one number for each asset. Got {len(repeated)} assets more than once: "
+                f"{describe_first(list(repeated))}. Keep one, or index it by (date, asset)."
+            )
+        return cls(name, np.nan, by_asset=np.append(values, np.nan)[rate.index.get_indexer(positions.names)])
+
+    def at(self, codes: IntArray, assets: IntArray) -> FloatArray:
+        """Rates of pairs, NaN where unknown."""
+        if self.by_pair is not None:
+            return self.by_pair.at(codes, assets)
+        return np.full(len(codes), self.number) if self.by_asset is None else self.by_asset[assets]
+
+    def latest(self, codes: IntArray, assets: IntArray) -> FloatArray:
+        """Rates of the last date, up to the one given, for which the asset has one."""
+        if self.by_pair is None:
+            return self.at(codes, assets)
+        known = ~np.isnan(self.by_pair.values)
+        dates, owners = np.divmod(self.by_pair.keys[known], self.by_pair.n_assets)
+        n_dates = int(max(dates.max(initial=0), codes.max(initial=0))) + 1
+        order = np.argsort(owners * n_dates + dates)
+        places = np.searchsorted((owners * n_dates + dates)[order], assets * n_dates + codes, side="right") - 1
+        # Place -1, and the last place of another asset, say that there is no earlier rate.
+        owner = np.append(owners[order], -1)[places]
+        return np.where(owner == assets, np.append(self.by_pair.values[known][order], np.nan)[places], np.nan)
 
 
-def _drifted(positions: Positions, held: FloatArray) -> FloatArray:
-    """Weights at the end of the holding period, each leg with its own capital."""
-    codes = positions.groups.codes
-    growth = np.maximum(1 + positions.returns, 0)
-    drifted = np.zeros_like(held)
-    for leg in (np.maximum(held, 0), np.minimum(held, 0)):
-        grown = leg * growth
-        before, after = positions.groups.sum(leg), positions.groups.sum(grown)
-        factor = np.divide(before, after, out=np.zeros_like(before), where=after != 0)
-        drifted += grown * factor[codes]
-    return drifted
+def trading_costs(trades: Trades, rates: Rates, positions: Positions) -> FloatArray:
+    """Decimal cost of the trades of each date; a name without a row any more pays the rate of its last one."""
+    if not np.isnan(rates.number):
+        return rates.number * trades.by_date(trades.amounts)
+    paid = np.array(rates.at(trades.codes, trades.assets))
+    left = np.isnan(paid) & np.isnan(positions.realised.at(trades.codes, trades.assets))
+    paid[left] = rates.latest(trades.codes[left], trades.assets[left])
+    # What is closed at a date without portfolio is no part of any return, and its rate is not needed.
+    amounts = np.where(trades.holdings.formed[trades.codes], trades.amounts, 0.0)
+    _check_known(paid, amounts, trades.codes, trades.assets, positions, name=rates.name, verb="traded")
+    return trades.by_date(np.where(amounts > 0, paid, 0.0) * amounts)
+
+
+def borrow_fees(holdings: Holdings, rates: Rates, positions: Positions, *, periods_per_year: float) -> FloatArray:
+    """Decimal fee of each date for the absolute short positions over the period after it."""
+    short = np.maximum(-np.where(np.isnan(holdings.weights), 0.0, holdings.weights), 0.0)
+    if not np.isnan(rates.number):
+        return rates.number / periods_per_year * holdings.sums(short)
+    paid = rates.at(holdings.codes, holdings.assets)
+    _check_known(paid, short, holdings.codes, holdings.assets, positions, name=rates.name, verb="held short")
+    return holdings.sums(np.where(short > 0, paid, 0.0) * short) / periods_per_year
+
+
+def _check_known(
+    paid: FloatArray,
+    amounts: FloatArray,
+    codes: IntArray,
+    assets: IntArray,
+    positions: Positions,
+    *,
+    name: str,
+    verb: str,
+) -> None:
+    unknown = np.isnan(paid) & (amounts > 0)
+    if unknown.any():
+        pairs = positions.pairs(codes[unknown], assets[unknown]).tolist()
+        raise PanelError(
+            f"'{name}' must have a number for each asset at each date at which it is {verb}. Got {len(pairs)} pairs "
+            f"without one: {describe_first(pairs)}. Add them, or pass one number for all."
+        )

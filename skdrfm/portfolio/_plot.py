@@ -7,7 +7,7 @@ import pandas as pd
 
 from skdrfm.exceptions import PanelError
 from skdrfm.panel._plot import label_dates, new_axes, time_axis
-from skdrfm.portfolio._backtest import BacktestResult
+from skdrfm.portfolio._result import BacktestResult
 
 
 class CumulativeReturnDisplay:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from skdrfm.inspection import ContributionDisplay
-from skdrfm.inspection._plot import PALETTE
 from skdrfm.model_selection import WindowPlanDisplay
+from skdrfm.panel._plot import PALETTE
 from skdrfm.portfolio import CumulativeReturnDisplay
 from skdrfm.study import StudyResult
 

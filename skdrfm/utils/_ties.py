@@ -32,17 +32,36 @@ def tie_blocks(values: FloatArray, codes: IntArray) -> tuple[IntArray, IntArray]
     >>> below.tolist(), size.tolist()
     ([2, 0, 0, 0], [1, 2, 2, 1])
     """
-    order = np.lexsort((values, codes))
+    counts = np.bincount(codes)
+    starts = np.cumsum(counts) - counts
+    order = _order_by_group_and_value(values, codes, starts, counts)
     sorted_codes, sorted_values = codes[order], values[order]
     new_block: BoolArray = np.ones(len(order), dtype=bool)
     new_block[1:] = (sorted_codes[1:] != sorted_codes[:-1]) | (sorted_values[1:] != sorted_values[:-1])
     block = np.cumsum(new_block) - 1
     first = np.flatnonzero(new_block)
     sizes = np.diff(first, append=len(order))
-    counts = np.bincount(codes)
-    starts = np.cumsum(counts) - counts
     below = np.empty(len(order), dtype=np.intp)
     size = np.empty(len(order), dtype=np.intp)
     below[order] = first[block] - starts[sorted_codes]
     size[order] = sizes[block]
     return below, size
+
+
+def sorting_order(codes: IntArray) -> IntArray:
+    """Positions that sort small whole numbers from 0, equal ones in the order of the rows.
+
+    NumPy sorts 16-bit numbers by their digits, in a sixth of the time that it takes for wider ones.
+    """
+    narrow = codes.astype(np.uint16) if len(codes) and codes.max() < 2**16 else codes
+    return np.argsort(narrow, kind="stable")
+
+
+def _order_by_group_and_value(values: FloatArray, codes: IntArray, starts: IntArray, counts: IntArray) -> IntArray:
+    """Positions of the rows by group and then by value; equal values of a group in any order."""
+    order = sorting_order(codes)
+    grouped = values[order]
+    # One short sort for each group beats a sort of all rows by two keys, since it stays in the processor's cache.
+    for start, stop in zip(starts.tolist(), (starts + counts).tolist(), strict=True):
+        order[start:stop] = order[start:stop][np.argsort(grouped[start:stop])]
+    return order

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -6,7 +7,12 @@ from hypothesis.extra.numpy import arrays
 from scipy.stats import pearsonr, spearmanr
 
 from skdrfm.exceptions import CoverageWarning, NonFiniteError, PanelError
-from skdrfm.metrics import information_coefficient, rank_information_coefficient
+from skdrfm.metrics import (
+    factor_rank_autocorrelation,
+    icir,
+    information_coefficient,
+    rank_information_coefficient,
+)
 
 BOTH = [information_coefficient, rank_information_coefficient]
 ORACLES = {information_coefficient: pearsonr, rank_information_coefficient: spearmanr}
@@ -58,15 +64,120 @@ class TestProperties:
         transformed = rank_information_coefficient(truth**3, np.exp(prediction), dates=dates)
         np.testing.assert_array_equal(result, transformed)
         flipped = rank_information_coefficient(truth, -prediction, dates=dates)
-        np.testing.assert_allclose(flipped, -result, atol=1e-15)
+        np.testing.assert_array_equal(flipped, -result)
         shuffled = rank_information_coefficient(truth[permutation], prediction[permutation], dates=dates[permutation])
-        np.testing.assert_allclose(shuffled, result, atol=1e-14)
+        np.testing.assert_array_equal(shuffled, result)
         assert result.dropna().abs().le(1).all()
 
     @pytest.mark.parametrize("figure", BOTH)
     def test_a_perfect_forecast_has_a_figure_of_one(self, figure, ragged):
         truth, _, dates = ragged
         np.testing.assert_allclose(figure(truth, 2 * truth + 1, dates=dates), 1, rtol=1e-12)
+
+
+class TestICIR:
+    def test_ratio_by_hand(self):
+        # Mean 0.04 and standard deviation 0.02 of three ICs.
+        assert icir([0.02, 0.04, 0.06], periods_per_year=1) == pytest.approx(2)
+        assert icir([0.02, 0.04, 0.06], periods_per_year=12) == pytest.approx(2 * np.sqrt(12))
+
+    def test_dates_without_an_ic_are_left_out(self):
+        ic = pd.Series([np.nan, 0.02, 0.04, np.nan, 0.06])
+        assert icir(ic, periods_per_year=1) == pytest.approx(2)
+        assert icir(ic.astype("Float64"), periods_per_year=1) == pytest.approx(2)
+
+    def test_equal_ics_have_no_ratio(self):
+        assert np.isnan(icir([0.1, 0.1, 0.1], periods_per_year=12))
+
+    def test_one_ic_is_not_enough(self):
+        with pytest.raises(PanelError, match="ic must hold at least 2 periods"):
+            icir([0.1, np.nan], periods_per_year=12)
+
+    def test_infinite_ics_are_refused(self):
+        with pytest.raises(NonFiniteError, match="ic must hold finite numbers"):
+            icir([0.1, np.inf], periods_per_year=12)
+
+    def test_periods_must_be_positive(self):
+        with pytest.raises(ValueError, match="'periods_per_year' parameter of icir must be"):
+            icir([0.1, 0.2], periods_per_year=0)
+
+
+class TestFactorRankAutocorrelation:
+    @pytest.fixture
+    def panel(self):
+        """Scores with ties; a sixth of the pairs is missing and rows are shuffled."""
+        rng = np.random.default_rng(4)
+        index = pd.MultiIndex.from_product([range(8), list("ABCDEFGHIJKL")], names=["date", "asset"])
+        return pd.Series(rng.normal(size=96).round(1), index=index).sample(80, random_state=4)
+
+    @pytest.mark.parametrize("lag", [1, 3])
+    def test_each_date_equals_scipy_over_the_common_names(self, panel, lag):
+        result = factor_rank_autocorrelation(panel, lag=lag)
+        table = panel.unstack("asset").sort_index()
+        assert list(result.index) == list(table.index)
+        assert result.iloc[:lag].isna().all()
+        for place in range(lag, len(table)):
+            both = table.iloc[[place, place - lag]].dropna(axis=1).to_numpy()
+            assert both.shape[1] >= 3
+            assert result.iloc[place] == pytest.approx(spearmanr(*both).statistic, rel=1e-12, abs=1e-14)
+
+    @pytest.mark.filterwarnings("ignore")
+    def test_equals_alphalens_where_all_dates_have_the_same_names(self):
+        performance = pytest.importorskip("alphalens.performance", reason="comparison with alphalens-reloaded")
+        rng = np.random.default_rng(5)
+        dates = pd.date_range("2020-01-31", periods=7, freq="ME")
+        index = pd.MultiIndex.from_product([dates, range(20)], names=["date", "asset"])
+        scores = pd.Series(rng.normal(size=140).round(1), index=index)
+        for lag in (1, 2):
+            expected = performance.factor_rank_autocorrelation(scores.to_frame("factor"), period=lag)
+            np.testing.assert_allclose(factor_rank_autocorrelation(scores, lag=lag), expected, rtol=1e-12)
+
+    def test_row_order_changes_no_bit(self, panel):
+        result = factor_rank_autocorrelation(panel)
+        pd.testing.assert_series_equal(factor_rank_autocorrelation(panel.sort_index()), result, check_exact=True)
+        swapped = panel.swaplevel()
+        pd.testing.assert_series_equal(factor_rank_autocorrelation(swapped), result, check_exact=True)
+
+    def test_unchanged_order_gives_one_and_reversed_order_minus_one(self):
+        index = pd.MultiIndex.from_product([[1, 2, 3], list("ABCD")], names=["date", "asset"])
+        scores = pd.Series([1, 2, 3, 4, 10, 20, 30, 40, 4, 3, 2, 1.0], index=index)
+        np.testing.assert_allclose(factor_rank_autocorrelation(scores), [np.nan, 1, -1], rtol=1e-15)
+
+    def test_dates_without_the_figure_are_nan_and_counted_by_reason(self):
+        dates = [1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5]
+        assets = list("ABCABCABCABDXY")
+        scores = [1, 2, 3, 1, 2, 3, 5, 5, 5, 1, 2, 3, 1, 2]
+        index = pd.MultiIndex.from_arrays([dates, assets], names=["date", "asset"])
+        with pytest.warns(CoverageWarning) as caught:
+            result = factor_rank_autocorrelation(pd.Series(scores, index=index))
+        assert len(caught) == 1
+        assert caught[0].filename == __file__
+        assert "3 of 4 dates" in str(caught[0].message)
+        assert "2 with fewer than 3 common names" in str(caught[0].message)
+        assert "1 with constant scores" in str(caught[0].message)
+        assert result.isna().tolist() == [True, False, True, True, True]
+
+    def test_panels_without_common_names_have_no_figure(self):
+        index = pd.MultiIndex.from_arrays([[1, 1, 2, 2], list("ABCD")], names=["date", "asset"])
+        with pytest.warns(CoverageWarning, match="1 of 1 dates"):
+            assert factor_rank_autocorrelation(pd.Series([1.0, 2, 3, 4], index=index)).isna().all()
+
+    def test_panels_that_are_too_short_are_refused(self, panel):
+        with pytest.raises(PanelError, match=r"more dates than 'lag' \(8\). Got 8"):
+            factor_rank_autocorrelation(panel, lag=8)
+
+    def test_arrays_are_refused(self, panel):
+        with pytest.raises(PanelError, match="scores must be a Series indexed by"):
+            factor_rank_autocorrelation(panel.to_numpy())
+
+    def test_missing_scores_are_counted(self, panel):
+        panel.iloc[5] = np.nan
+        with pytest.raises(NonFiniteError, match="scores must hold finite numbers. Got NaN: 1 of 80"):
+            factor_rank_autocorrelation(panel)
+
+    def test_lag_must_be_positive(self, panel):
+        with pytest.raises(ValueError, match="'lag' parameter of factor_rank_autocorrelation must be"):
+            factor_rank_autocorrelation(panel, lag=0)
 
 
 class TestCoverage:

@@ -7,10 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from skdrfm.exceptions import NonFiniteError, PanelError
+from skdrfm.exceptions import CoverageWarning, NonFiniteError, PanelError
 from skdrfm.metrics import (
+    forecast_summary,
+    icir,
+    information_coefficient,
     mean_absolute_error_by_date,
+    newey_west_t,
     r2_oos,
+    rank_information_coefficient,
     root_mean_squared_error_by_date,
 )
 
@@ -110,6 +115,116 @@ class TestProperties:
         r2_oos(truth, prediction)
         for before, after in zip(kept, (truth, prediction, dates), strict=True):
             np.testing.assert_array_equal(before, after)
+
+
+class TestCrossSectionalR2:
+    def test_equals_the_pooled_figure_of_demeaned_numbers(self):
+        rng = np.random.default_rng(5)
+        dates = rng.integers(0, 6, 80)
+        truth, prediction = rng.normal(size=(2, 80))
+        demeaned = [values - pd.Series(values).groupby(dates).transform("mean") for values in (truth, prediction)]
+        result = r2_oos(truth, prediction, cross_sectional=True, dates=dates)
+        assert result == pytest.approx(r2_oos(*demeaned), rel=1e-12)
+
+    def test_the_level_of_a_date_does_not_matter(self):
+        truth, dates = np.array([0.01, 0.03, -0.02, 0.06]), np.array([1, 1, 2, 2])
+        level = np.array([5.0, 5.0, -3.0, -3.0])
+        assert r2_oos(truth, truth + level, cross_sectional=True, dates=dates) == pytest.approx(1, abs=1e-15)
+        assert r2_oos(truth, level, cross_sectional=True, dates=dates) == 0
+        assert r2_oos(truth, truth + level) < -1000
+
+    def test_dates_come_from_the_index(self):
+        truth = panel_series([0.1, 0.3, 0.2, 0.2], [1, 1, 2, 2], ["A", "B", "A", "B"])
+        assert r2_oos(truth, truth * 0.5, cross_sectional=True) == pytest.approx(0.75)
+
+    def test_returns_that_do_not_differ_within_dates_have_no_figure(self):
+        # The rounded mean of 0.1 three times is not 0.1: rounding must not become a return.
+        with pytest.raises(PanelError, match="equal returns within each of 2 dates"):
+            r2_oos([0.1, 0.1, 0.1, 0.2], [1, 2, 3, 4], cross_sectional=True, dates=[1, 1, 1, 2])
+
+    def test_dates_are_needed(self):
+        with pytest.raises(PanelError, match="The date of each row of y_true must be known"):
+            r2_oos([0.1, 0.2], [0.1, 0.2], cross_sectional=True)
+
+    def test_the_switch_must_be_a_boolean(self):
+        with pytest.raises(ValueError, match="'cross_sectional' parameter of r2_oos must be"):
+            r2_oos([0.1], [0.1], cross_sectional="yes")
+
+
+class TestRowOrder:
+    @given(arrays(float, (2, 40), elements=st.floats(-1, 1)), st.permutations(range(40)))
+    def test_r2_keeps_to_the_last_bit(self, values, permutation):
+        values[0, 0] = 0.5
+        assert r2_oos(*values[:, permutation]) == r2_oos(*values)
+
+    def test_errors_far_larger_than_returns_do_not_overflow(self):
+        assert r2_oos([1e-3, 2e-3], [1e150, 0.0]) == pytest.approx(-1e300 / 5e-6, rel=1e-12)
+        assert r2_oos([1e-3, 2e-3], [1e200, 0.0]) == -np.inf
+
+
+class TestForecastSummary:
+    @pytest.fixture
+    def forecast(self):
+        rng = np.random.default_rng(6)
+        dates = np.repeat(np.arange(12), rng.integers(3, 30, 12))
+        truth = rng.normal(0, 0.1, len(dates))
+        return truth, 0.2 * truth + rng.normal(0, 0.05, len(dates)), dates
+
+    def test_each_figure_equals_the_function_of_its_name(self, forecast):
+        truth, prediction, dates = forecast
+        ic = information_coefficient(truth, prediction, dates=dates)
+        rank_ic = rank_information_coefficient(truth, prediction, dates=dates)
+        result = forecast_summary(truth, prediction, dates=dates, periods_per_year=4)
+        assert result.to_dict() == pytest.approx(
+            {
+                "MAE (pooled)": np.abs(truth - prediction).mean(),
+                "MAE (mean over dates)": mean_absolute_error_by_date(truth, prediction, dates=dates).mean(),
+                "RMSE (pooled)": np.sqrt(np.square(truth - prediction).mean()),
+                "RMSE (mean over dates)": root_mean_squared_error_by_date(truth, prediction, dates=dates).mean(),
+                "R2_oos (pooled)": r2_oos(truth, prediction),
+                "R2_oos (cross-sectional)": r2_oos(truth, prediction, cross_sectional=True, dates=dates),
+                "Mean IC": ic.mean(),
+                "ICIR (annualised)": icir(ic, periods_per_year=4),
+                "Mean rank IC": rank_ic.mean(),
+                "Rank ICIR (annualised)": icir(rank_ic, periods_per_year=4),
+                "Newey-West t of rank IC": newey_west_t(rank_ic),
+                "Dates": 12,
+                "Dates without IC": 0,
+                "Rows": len(truth),
+            },
+            rel=1e-12,
+        )
+        assert result.name == "forecast"
+        assert result["MAE (pooled)"] != pytest.approx(result["MAE (mean over dates)"], rel=1e-3)
+
+    def test_dates_come_from_the_index(self, forecast):
+        truth, prediction, dates = forecast
+        assets = np.arange(len(dates))
+        result = forecast_summary(panel_series(truth, dates, assets), prediction, periods_per_year=12)
+        expected = forecast_summary(truth, prediction, dates=dates, periods_per_year=12)
+        pd.testing.assert_series_equal(result, expected)
+
+    def test_dates_without_an_ic_are_left_out_and_counted_in_one_warning(self):
+        dates = [1, 1, 1, 2, 2, 3, 3, 3]
+        truth, prediction = [0.1, 0.2, 0.3, 0.1, 0.2, 0.1, 0.2, 0.3], [1, 2, 3, 1, 2, 2, 1, 3]
+        with pytest.warns(CoverageWarning, match="does not exist on 1 of 3 dates") as caught:
+            result = forecast_summary(truth, prediction, dates=dates, periods_per_year=12)
+        assert len(caught) == 1
+        assert caught[0].filename == __file__
+        assert result[["Dates", "Dates without IC", "Rows"]].tolist() == [3, 1, 8]
+        assert result["Mean rank IC"] == pytest.approx((1 + 0.5) / 2)
+
+    def test_one_date_has_no_ratios(self):
+        result = forecast_summary([0.1, 0.2, 0.3], [1, 3, 2], dates=[1, 1, 1], periods_per_year=12)
+        ratios = ["ICIR (annualised)", "Rank ICIR (annualised)", "Newey-West t of rank IC"]
+        assert result[ratios].isna().all()
+        assert result.drop(ratios).notna().all()
+
+    def test_one_asset_has_no_cross_section(self):
+        with pytest.warns(CoverageWarning, match="2 of 2 dates"):
+            result = forecast_summary([0.1, 0.2], [0.1, 0.1], dates=[1, 2], periods_per_year=12)
+        assert result[["R2_oos (cross-sectional)", "Mean IC", "Mean rank IC"]].isna().all()
+        assert result["MAE (pooled)"] == pytest.approx(0.05)
 
 
 class TestValidation:

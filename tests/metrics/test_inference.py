@@ -37,6 +37,15 @@ class TestReferenceValues:
         assert newey_west_t(values) == pytest.approx(literal_newey_west(values, n_lags), rel=1e-10)
         assert newey_west_t(values) == newey_west_t(values, n_lags=n_lags)
 
+    @pytest.mark.parametrize("n_lags", [0, 3, 11])
+    def test_equals_a_regression_on_a_constant_in_statsmodels(self, n_lags):
+        api = pytest.importorskip("statsmodels.api", reason="statsmodels is the independent computation")
+        values = np.convolve(np.random.default_rng(5).normal(0.01, 0.04, 98), np.ones(3), mode="valid")
+        fit = api.OLS(values, np.ones(96)).fit(
+            cov_type="HAC", cov_kwds={"maxlags": n_lags, "kernel": "bartlett", "use_correction": False}
+        )
+        assert newey_west_t(values, n_lags=n_lags) == pytest.approx(fit.tvalues[0], rel=1e-10)
+
     def test_overlapping_returns_lose_significance(self):
         monthly = np.random.default_rng(3).normal(0.01, 0.05, 400)
         overlapping = np.convolve(monthly, np.ones(12), mode="valid")

@@ -43,6 +43,34 @@ class TestReferenceValues:
         plan([1, 2, 3], train_size=1).plot(ax)
         assert spans(ax, "train").tolist() == [[1, 2], [2, 3]]
 
+    def test_embargo_is_left_blank_after_the_gap(self, ax):
+        plan(np.arange(10, 17), gap=1, embargo=2).plot(ax)
+        assert spans(ax, "train").tolist() == [[10, 13]]
+        assert spans(ax, "test").tolist() == [[16, 17]]
+
+    def test_the_gap_of_windows_of_one_training_date_is_left_blank(self, ax):
+        plan(np.arange(1, 6), train_size=1, gap=1).plot(ax)
+        assert spans(ax, "train").tolist() == [[1, 2], [2, 3], [3, 4]]
+        assert spans(ax, "test").tolist() == [[3, 4], [4, 5], [5, 6]]
+
+    def test_the_gap_after_a_first_training_window_of_one_date_is_left_blank(self, ax):
+        plan(np.arange(1, 6), train_size=1, gap=1, expanding=True).plot(ax)
+        assert spans(ax, "train").tolist() == [[1, 2], [1, 3], [1, 4]]
+        assert spans(ax, "test").tolist() == [[3, 4], [4, 5], [5, 6]]
+
+    def test_steps_between_windows_of_one_date_are_no_part_of_them(self, ax):
+        plan(np.arange(1, 8), train_size=1, step=3).plot(ax)
+        assert spans(ax, "train").tolist() == [[1, 2], [4, 5]]
+        assert spans(ax, "test").tolist() == [[2, 3], [5, 6]]
+
+    def test_training_meets_the_test_date_whatever_the_length_of_the_months(self, ax):
+        plan(pd.period_range("2010-01", periods=15, freq="M"), train_size=2, test_size=2).plot(ax)
+        assert (spans(ax, "train")[:, 1] == spans(ax, "test")[:, 0]).all()
+
+    def test_a_missing_year_does_not_stretch_the_last_period(self, ax):
+        plan([*range(1, 4), *range(15, 19)]).plot(ax)
+        assert spans(ax, "train").tolist() == [[1, 4], [2, 16], [3, 17], [15, 18]]
+
     def test_months_are_drawn_as_dates(self, ax):
         months = pd.date_range("2010-01", periods=5, freq="ME")
         plan(months).plot(ax)
@@ -105,6 +133,17 @@ class TestProperties:
         assert drawn[-1, 0] == 4999
         assert "50 of 5000" in ax.get_title()
         assert len(display.to_frame()) == 5000
+
+    @pytest.mark.parametrize(("n_windows", "ticks"), [(1, [1]), (3, [1, 2, 3]), (660, [1, *range(100, 601, 100)])])
+    def test_windows_are_numbered_from_one_with_whole_numbers(self, ax, n_windows, ticks):
+        plan(np.arange(n_windows + 3)).plot(ax)
+        assert ax.get_yticks().tolist() == ticks
+
+    def test_tests_narrower_than_a_pixel_stay_in_sight(self, ax):
+        plan(np.arange(720), train_size=60).plot(ax)
+        train, test = (container[0].get_linewidth() for container in ax.containers)
+        assert train == 0
+        assert test > 1
 
     def test_training_and_test_are_named_beside_the_axes(self, ax):
         plan([1, 2, 3, 4]).plot(ax)

@@ -1,23 +1,17 @@
-"""WalkForwardSplit against a literal walk over dates, its properties and its errors."""
+"""WalkForwardSplit: worked examples, kinds of dates, and its errors."""
 
-import pickle
+import datetime
 
 import numpy as np
 import pandas as pd
 import pytest
-import sklearn
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from sklearn.base import clone
-from sklearn.linear_model import LinearRegression
-from sklearn.model_selection import GridSearchCV, cross_validate
 
 from skdrfm.exceptions import SplitError
 from skdrfm.model_selection import WalkForwardSplit
 
 
-def month_ends(n, start="2007-04-30"):
-    return pd.date_range(start, periods=n, freq="ME")
+def month_ends(n, start="2007-04-30", tz=None):
+    return pd.date_range(start, periods=n, freq="ME", tz=tz)
 
 
 def panel(n_dates, n_assets=3, seed=0, ragged=True):
@@ -30,29 +24,6 @@ def panel(n_dates, n_assets=3, seed=0, ragged=True):
     return pd.DataFrame({"x": rng.normal(size=len(index))}, index=index)
 
 
-def literal_windows(n, train, test, step, gap, expanding):
-    """Walk a cursor over the dates, one window at a time."""
-    windows = []
-    cursor = train + gap
-    while cursor + test <= n:
-        start = 0 if expanding else cursor - gap - train
-        windows.append((list(range(start, cursor - gap)), list(range(cursor, cursor + test))))
-        cursor += step
-    return windows
-
-
-parameters = st.fixed_dictionaries(
-    {
-        "train_size": st.integers(1, 8),
-        "test_size": st.integers(1, 4),
-        "step": st.none() | st.integers(1, 5),
-        "gap": st.integers(0, 3),
-        "embargo": st.integers(0, 2),
-        "expanding": st.booleans(),
-    }
-)
-
-
 class TestReferenceValues:
     def test_the_paper_has_96_windows_of_60_months(self):
         # Training starts in April 2002, the last test month is March 2015.
@@ -62,37 +33,6 @@ class TestReferenceValues:
         first = cv.summary(dates, groups=dates).iloc[0]
         assert first["test_start"] == pd.Timestamp("2007-04-30")
         assert first["train_end"] == pd.Timestamp("2007-03-31")
-
-    @given(parameters, st.integers(0, 10_000))
-    @settings(max_examples=150, deadline=None)
-    def test_windows_equal_a_literal_walk(self, chosen, seed):
-        X = panel(20, seed=seed)
-        expected = literal_windows(
-            20,
-            chosen["train_size"],
-            chosen["test_size"],
-            chosen["step"] or chosen["test_size"],
-            chosen["gap"] + chosen["embargo"],
-            chosen["expanding"],
-        )
-        cv = WalkForwardSplit(**chosen)
-        if not expected:
-            with pytest.raises(SplitError, match="must fit"):
-                list(cv.split(X))
-            return
-        dates = month_ends(20)
-        got = []
-        for train, test in cv.split(X):
-            per_part = []
-            for rows in (train, test):
-                own = X.index.get_level_values("date")[rows]
-                used = sorted({int(dates.get_loc(date)) for date in own})
-                # Every row of a used date is in the window: a date is never cut.
-                assert len(rows) == sum((X.index.get_level_values("date") == dates[i]).sum() for i in used)
-                per_part.append(used)
-            got.append(tuple(per_part))
-        assert got == expected
-        assert cv.get_n_splits(X) == len(expected)
 
     def test_gap_keeps_training_labels_before_first_test_date(self):
         dates = month_ends(10)
@@ -112,21 +52,104 @@ class TestReferenceValues:
         assert [test.tolist() for _, test in cv.split(dates, groups=dates)] == [[5], [6]]
 
 
+class TestCalendar:
+    """October 2014 to April 2015 without January 2015."""
+
+    MONTHS = (201410, 201411, 201412, 201502, 201503, 201504)
+
+    def windows(self, *sizes, **options):
+        cv = WalkForwardSplit(*sizes, **options)
+        months = np.array(self.MONTHS)
+        assert cv.get_n_splits(groups=months) == len(list(cv.split(None, groups=months)))
+        return [(months[train].tolist(), months[test].tolist()) for train, test in cv.split(None, groups=months)]
+
+    def test_distinct_dates_pass_over_a_missing_month(self):
+        assert self.windows(2, 1)[1:3] == [([201411, 201412], [201502]), ([201412, 201502], [201503])]
+
+    def test_a_missing_month_takes_its_place_in_training_windows(self):
+        assert self.windows(2, 1, freq="M") == [
+            ([201410, 201411], [201412]),
+            ([201412], [201502]),
+            ([201502], [201503]),
+            ([201502, 201503], [201504]),
+        ]
+
+    def test_a_missing_month_takes_its_place_in_the_gap(self):
+        # A return over two months stored in December ends in February: with distinct dates it would be trained on
+        # only up to November, with months up to December.
+        assert ([201411], [201502]) in self.windows(1, 1, gap=1)
+        assert ([201412], [201502]) in self.windows(1, 1, gap=1, freq="M")
+
+    def test_a_window_without_training_or_test_rows_is_not_yielded(self):
+        tested = [test for _, test in self.windows(1, 1, freq="M")]
+        # January has no row to test, and February none to train on.
+        assert tested == [[201411], [201412], [201503], [201504]]
+
+    def test_n_splits_counts_yielded_windows(self):
+        assert [test for _, test in self.windows(1, 1, freq="M", n_splits=3)] == [[201412], [201503], [201504]]
+
+    def test_steps_are_calendar_steps(self):
+        assert [test for _, test in self.windows(1, 1, step=3, freq="M")] == [[201411]]
+        assert [test for _, test in self.windows(1, 1, step=3)] == [[201411], [201503]]
+
+    @pytest.mark.parametrize("first", [201501, "2015-01", "2015-01-15", datetime.date(2015, 1, 31)])
+    def test_the_first_test_date_may_be_in_a_missing_month(self, first):
+        assert next(test for _, test in self.windows(2, 1, freq="M", first_test_date=first)) == [201502]
+
+    def test_dates_of_one_period_stay_together(self):
+        days = pd.bdate_range("2020-01-01", "2020-06-30")
+        cv = WalkForwardSplit(2, 1, freq="M")
+        tested = [days[test] for _, test in cv.split(None, groups=days)]
+        assert [set(dates.month) for dates in tested] == [{3}, {4}, {5}, {6}]
+        assert sum(map(len, tested)) == (days.month > 2).sum()
+
+    def test_the_calendar_of_a_time_zone_is_that_of_its_clock(self):
+        # The evening of the last day of January in New York is February in London.
+        evenings = pd.DatetimeIndex(["2020-01-30 20:00", "2020-01-31 20:00", "2020-02-28 20:00"], tz="America/New_York")
+        assert [test.tolist() for _, test in WalkForwardSplit(1, 1, freq="M").split(None, groups=evenings)] == [[2]]
+
+    def test_the_summary_shows_the_dates_that_there_are(self):
+        months = pd.PeriodIndex(["2014-12", "2015-02", "2015-03"], freq="M")
+        summary = WalkForwardSplit(2, 1, freq="M").summary(None, groups=months)
+        assert summary["train_start"].tolist() == [months[0], months[1]]
+        assert summary["train_dates"].tolist() == [1, 1]
+
+
 class TestDates:
+    @pytest.mark.parametrize(
+        "first", ["2007-10-31", "2007-10", datetime.date(2007, 10, 31), pd.Timestamp("2007-10-31")]
+    )
+    @pytest.mark.parametrize("freq", [None, "M"])
     @pytest.mark.parametrize(
         "dates",
         [
             month_ends(8),
+            month_ends(8, tz="Europe/Paris"),
             month_ends(8).to_period("M"),
+            month_ends(8).to_period("D"),
             month_ends(8).strftime("%Y%m").astype(int),
+            month_ends(8).strftime("%Y%m%d").astype(int),
             month_ends(8).strftime("%Y-%m-%d"),
+            month_ends(8).strftime("%Y-%m"),
+            pd.Index(month_ends(8).date, dtype=object),
         ],
-        ids=["datetime64", "Period", "yyyymm", "ISO strings"],
+        ids=["datetime64", "time zone", "months", "days", "yyyymm", "yyyymmdd", "ISO days", "ISO months", "date"],
     )
-    def test_any_type_of_date_gives_the_same_windows(self, dates):
-        cv = WalkForwardSplit(5, 1, first_test_date="2007-10")
-        tests = [test.tolist() for _, test in cv.split(np.zeros(8), groups=dates)]
-        assert tests == [[6], [7]] if isinstance(dates, pd.Index) else tests
+    def test_any_type_of_date_gives_the_same_windows(self, dates, freq, first):
+        cv = WalkForwardSplit(5, 1, first_test_date=first, freq=freq)
+        assert [test.tolist() for _, test in cv.split(np.zeros(8), groups=dates)] == [[6], [7]]
+
+    @pytest.mark.parametrize("first", [200710, 20071031, pd.Period("2007-10", "M"), np.datetime64("2007-10-31")])
+    def test_the_first_test_date_may_be_of_another_type(self, first):
+        for dates in (month_ends(8), month_ends(8).to_period("M"), month_ends(8).strftime("%Y%m").astype(int)):
+            cv = WalkForwardSplit(5, 1, first_test_date=first)
+            assert [test.tolist() for _, test in cv.split(None, groups=dates)] == [[6], [7]]
+
+    def test_labels_that_are_no_dates_are_taken_in_their_order(self):
+        cv = WalkForwardSplit(2, 1, first_test_date="d")
+        assert [test.tolist() for _, test in cv.split(None, groups=list("ecdab"))] == [[2], [0]]
+        cv = WalkForwardSplit(2, 1, first_test_date=100)
+        assert [test.tolist() for _, test in cv.split(None, groups=[7, 100, 99, 8, 9])] == [[1]]
 
     def test_dates_come_from_y_where_x_has_none(self):
         X = panel(8)
@@ -135,53 +158,16 @@ class TestDates:
         from_x = [test.tolist() for _, test in WalkForwardSplit(5).split(X)]
         assert from_y == from_x
 
-    def test_rows_may_come_in_any_order(self):
-        X = panel(8)
-        shuffled = X.sample(frac=1, random_state=3)
-        for (train, test), (train_2, test_2) in zip(
-            WalkForwardSplit(5).split(X), WalkForwardSplit(5).split(shuffled), strict=True
-        ):
-            assert set(X.index[train]) == set(shuffled.index[train_2])
-            assert set(X.index[test]) == set(shuffled.index[test_2])
+    def test_dates_without_rows_left_in_the_index_do_not_count(self):
+        X = panel(8).sort_index()
+        late = X[X.index.get_level_values("date") > month_ends(3)[-1]]
+        assert len(late.index.levels[0]) == 8
+        assert WalkForwardSplit(3).get_n_splits(late) == 2
 
-    def test_later_dates_do_not_change_earlier_windows(self):
-        X = panel(10, ragged=False).sort_index()
-        early = X[X.index.get_level_values("date") < X.index.get_level_values("date").unique().sort_values()[8]]
-        for (train, test), (train_2, test_2) in zip(
-            WalkForwardSplit(5).split(early), WalkForwardSplit(5).split(X), strict=False
-        ):
-            np.testing.assert_array_equal(train, train_2)
-            np.testing.assert_array_equal(test, test_2)
-
-
-class TestInsideScikitLearn:
-    def test_cross_validate_and_grid_search_without_routing(self):
-        X = panel(12)
-        y = X["x"] * 0.5
-        scores = cross_validate(LinearRegression(), X, y, cv=WalkForwardSplit(6, 2))["test_score"]
-        assert len(scores) == 3
-        search = GridSearchCV(LinearRegression(), {"fit_intercept": [True, False]}, cv=WalkForwardSplit(6, 2))
-        assert search.fit(X, y).n_splits_ == 3
-
-    def test_dates_arrive_as_groups_with_routing_on_and_off(self):
-        X = panel(12)
-        dates = X.index.get_level_values("date")
-        array, y = X.to_numpy(), X["x"].to_numpy()
-        off = cross_validate(LinearRegression(), array, y, cv=WalkForwardSplit(6), groups=dates)["test_score"]
-        with sklearn.config_context(enable_metadata_routing=True):
-            on = cross_validate(LinearRegression(), array, y, cv=WalkForwardSplit(6), params={"groups": dates})[
-                "test_score"
-            ]
-            search = GridSearchCV(LinearRegression(), {"fit_intercept": [True]}, cv=WalkForwardSplit(6))
-            assert search.fit(array, y, groups=dates).n_splits_ == 6
-        np.testing.assert_array_equal(on, off)
-
-    def test_it_pickles_and_repeats(self):
-        cv = WalkForwardSplit(6, 2, gap=1)
-        again = pickle.loads(pickle.dumps(cv))
-        assert vars(again) == vars(cv)
-        assert "train_size=6" in repr(cv)
-        assert vars(clone(cv, safe=False)) == vars(cv)
+    def test_a_panel_in_date_order_is_split_without_copies(self):
+        X = panel(8).sort_index()
+        splits = list(WalkForwardSplit(3).split(X))
+        assert all(np.shares_memory(train, splits[0][0].base) for train, _ in splits)
 
 
 class TestValidation:
@@ -198,6 +184,12 @@ class TestValidation:
             ({"train_size": 6, "n_splits": 7}, "7 windows .* enough for 6"),
             ({"train_size": 6, "first_test_date": "2007-05-31"}, "must have 6 dates before it .* earliest possible"),
             ({"train_size": 6, "first_test_date": "soon"}, "'first_test_date' must be a date like"),
+            ({"train_size": 6, "first_test_date": "2008-01", "gap": 7}, "6 . gap and embargo 7.* with 9 .*too short"),
+            ({"train_size": 6, "first_test_date": "1990-01"}, "with 0 before it"),
+            ({"freq": "month"}, "'freq' .* must be one of 'M', 'Q', 'Y', 'W', 'D' or None. Got 'month'"),
+            ({"freq": "date"}, "'freq' .* Got 'date'"),
+            ({"train_size": 60, "freq": "M", "gap": 2}, r"60 training and 1 test periods .*2 periods .*\(12 periods\)"),
+            ({"train_size": 6, "freq": "M", "first_test_date": "2006-01"}, "with 0 before it"),
         ],
     )
     def test_errors_say_what_must_be_and_what_came(self, parameters, message):
@@ -208,9 +200,16 @@ class TestValidation:
         with pytest.raises(SplitError, match=r"Index X or y by \(date, asset\), or pass groups=dates"):
             list(WalkForwardSplit().split(np.zeros((5, 2)), np.zeros(5)))
 
-    def test_mixed_types_of_dates(self):
-        with pytest.raises(SplitError, match="one type that can be ordered. Got Timestamp, str"):
-            list(WalkForwardSplit(1).split(np.zeros(2), groups=pd.Index([pd.Timestamp("2020"), "2021"], dtype=object)))
+    @pytest.mark.parametrize(
+        ("dates", "kinds"),
+        [
+            ([pd.Timestamp("2020"), "2021"], "Timestamp, str"),
+            ([pd.Timestamp("2020"), datetime.date(2021, 1, 1)], "Timestamp, date"),
+        ],
+    )
+    def test_mixed_types_of_dates(self, dates, kinds):
+        with pytest.raises(SplitError, match=f"one type that can be ordered. Got {kinds}"):
+            list(WalkForwardSplit(1).split(np.zeros(2), groups=pd.Index(dates, dtype=object)))
 
     def test_groups_of_another_length(self):
         with pytest.raises(SplitError, match=r"one date for each row of X \(5\). Got 4"):
@@ -219,3 +218,42 @@ class TestValidation:
     def test_missing_dates_are_counted(self):
         with pytest.raises(SplitError, match="Got 1 rows without"):
             list(WalkForwardSplit(1).split(np.zeros(2), groups=pd.DatetimeIndex(["2020-01-31", None])))
+
+    def test_missing_dates_of_an_index_are_counted(self):
+        index = pd.MultiIndex.from_arrays([pd.DatetimeIndex(["2020-01-31", None]), ["A", "B"]], names=["date", "asset"])
+        with pytest.raises(SplitError, match="Got 1 rows without"):
+            list(WalkForwardSplit(1).split(pd.Series(0.0, index=index)))
+
+    def test_no_rows(self):
+        for freq in (None, "M"):
+            with pytest.raises(SplitError, match="Got 0 distinct dates"):
+                WalkForwardSplit(1, freq=freq).get_n_splits(groups=pd.DatetimeIndex([]))
+            with pytest.raises(SplitError, match="too short"):
+                WalkForwardSplit(1, freq=freq, first_test_date="2020").get_n_splits(groups=pd.DatetimeIndex([]))
+
+    @pytest.mark.parametrize(
+        "labels",
+        [[1, 2, 3], list("abc"), [2020.0, 2021.0], [202001, 202013]],
+        ids=["places", "text", "floats", "month 13"],
+    )
+    def test_labels_that_are_no_dates_have_no_calendar(self, labels):
+        with pytest.raises(SplitError, match="With freq='M' dates must be calendar dates.*use freq=None"):
+            WalkForwardSplit(1, freq="M").get_n_splits(groups=labels)
+
+    @pytest.mark.parametrize("label", ["01/02/2000", "1.2.2000", "31-Jan-2000"])
+    def test_text_with_the_day_or_month_first_is_refused(self, label):
+        with pytest.raises(SplitError, match="must be ISO 8601, the year first.*Convert"):
+            WalkForwardSplit(1).get_n_splits(groups=[label, "2000-02-01"])
+
+    def test_text_of_two_forms_whose_order_is_not_that_of_time(self):
+        with pytest.raises(SplitError, match="order of dates as text must be their order in time"):
+            WalkForwardSplit(1, freq="M").get_n_splits(groups=["20000101", "2000-02-01"])
+
+    def test_pairs_as_groups_must_name_their_dates(self):
+        index = panel(3).index
+        with pytest.raises(SplitError, match="without a level 'date' .found: 'month', 'asset'."):
+            WalkForwardSplit(1).get_n_splits(groups=index.set_names(["month", "asset"]))
+
+    def test_groups_of_two_dimensions(self):
+        with pytest.raises(SplitError, match=r"Got shape \(4, 1\)"):
+            WalkForwardSplit(1).get_n_splits(groups=np.zeros((4, 1)))

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skdrfm.exceptions import CoverageWarning, NonFiniteError, PanelError
-from skdrfm.metrics import max_drawdown, newey_west_t
-from skdrfm.portfolio import backtest, long_short_weights, quantile_weights, turnover
+from skdrfm.metrics import max_drawdown, newey_west_t, performance_summary
+from skdrfm.portfolio import backtest, backtest_weights, long_short_weights, quantile_weights, turnover
 
 
 def simulated(n_dates=8, n_assets=13, seed=0, decimals=1):
@@ -85,6 +85,7 @@ class TestReferenceValues:
             "long_short",
             "gross_long_short",
             "turnover",
+            "costs",
             "n_names",
             "quantile_1",
             "quantile_2",
@@ -99,10 +100,77 @@ class TestReferenceValues:
         assert summary["Return"] == pytest.approx(0.24)
         assert summary[["Volatility", "Sharpe ratio", "Newey-West t"]].isna().all()
 
+    def test_summary_continues_the_figures_of_a_return_series(self, panel):
+        result = backtest(*panel, cost=0.001, borrow_fee=0.03)
+        summary = result.summary()
+        figures = performance_summary(result.long_short, periods_per_year=12)
+        pd.testing.assert_series_equal(summary[: len(figures)], figures, check_exact=True)
+        assert list(summary.index[len(figures) :]) == [
+            "Mean turnover",
+            "Break-even cost",
+            "Mean cost",
+            "Dates",
+            "Dates without portfolio",
+            "Orders not executed",
+        ]
+        assert summary["Mean cost"] == pytest.approx((result.gross_long_short - result.long_short).mean())
+
+    def test_mean_return_is_zero_at_the_break_even_cost(self):
+        index = pd.MultiIndex.from_product([range(6), range(10)], names=["date", "asset"])
+        returns = pd.Series(np.random.default_rng(0).normal(0, 0.1, len(index)), index=index)
+        predictions = returns + np.random.default_rng(1).normal(0, 0.1, len(index))
+        cost = backtest(predictions, returns, borrow_fee=0.02).summary()["Break-even cost"]
+        assert cost > 0.005
+        assert backtest(predictions, returns, borrow_fee=0.02, cost=cost).long_short.mean() == pytest.approx(
+            0, abs=1e-15
+        )
+
+    def test_quantile_summary_by_hand(self, panel):
+        result = backtest(*panel, n_quantiles=3, cost=0.01, periods_per_year=4)
+        table = result.quantile_summary()
+        assert list(table.index) == ["quantile_1", "quantile_2", "quantile_3", "gross_long_short"]
+        second, spread = result.quantile_returns[2].to_numpy(), result.gross_long_short.to_numpy()
+        for name, r in (("quantile_2", second), ("gross_long_short", spread)):
+            mean, std = r.sum() / 8, np.sqrt(((r - r.mean()) ** 2).sum() / 7)
+            assert table.loc[name, "Mean return"] == pytest.approx(mean)
+            assert table.loc[name, "Standard error"] == pytest.approx(std / np.sqrt(8))
+            assert table.loc[name, "Newey-West t"] == newey_west_t(r)
+            assert table.loc[name, "Sharpe ratio"] == pytest.approx(2 * mean / std)
+
+    def test_quantile_summary_of_one_date_has_means_alone(self):
+        result = backtest(two_names([[1, 2]]), two_names([[0.01, 0.03]]), n_quantiles=2)
+        table = result.quantile_summary()
+        np.testing.assert_allclose(table["Mean return"], [0.01, 0.03, 0.02])
+        assert table.drop(columns="Mean return").isna().all(axis=None)
+
+    def test_positions_are_the_weights_if_each_date_is_traded_at_once(self, panel):
+        result = backtest(*panel)
+        pd.testing.assert_series_equal(result.positions, result.weights, check_exact=True)
+
+    @pytest.mark.filterwarnings("ignore:.* orders .* could not be executed")
+    def test_quantile_portfolios_are_held_with_the_delay_and_drift_of_the_spread(self, panel):
+        predictions, returns = panel
+        options = {"delay": 1, "rebalance_every": 2}
+        result = backtest(predictions, returns, n_quantiles=3, **options)
+        columns = quantile_weights(predictions, n_quantiles=3)
+        for quantile in (1, 2, 3):
+            alone = backtest_weights(columns[quantile], returns, **options)
+            np.testing.assert_allclose(alone.long_short, result.quantile_returns[quantile], atol=1e-15)
+
     def test_repr_says_what_was_done_in_one_line(self, panel):
         text = repr(backtest(*panel, cost=0.001))
         assert text.startswith("BacktestResult(8 dates from 2020-01-31")
-        assert "5 quantiles, cost=0.001" in text
+        assert text.endswith("5 quantiles, cost=0.001)")
+
+    @pytest.mark.filterwarnings("ignore:.* orders .* could not be executed")
+    def test_repr_names_the_options_that_were_used(self, panel):
+        predictions, returns = panel
+        fees = pd.Series(0.01, index=predictions.index.levels[1])
+        result = backtest(predictions, returns, cost=fees, borrow_fee=0.02, delay=2, rebalance_every=3)
+        assert repr(result).endswith("cost=by asset, borrow_fee=0.02, delay=2, rebalance_every=3)")
+        assert np.isnan(result.cost)
+        text = repr(backtest_weights(long_short_weights(predictions), returns, borrow_fee=fees))
+        assert text.endswith("given weights, cost=0, borrow_fee=by asset)")
 
 
 class TestProperties:
@@ -124,6 +192,25 @@ class TestProperties:
         expected = backtest(predictions, returns).to_frame()
         for left, right in [(predictions.swaplevel(), returns), (predictions, returns.swaplevel())]:
             pd.testing.assert_frame_equal(backtest(left, right).to_frame(), expected, check_exact=True)
+
+    @given(st.integers(2, 40), st.integers(2, 6), st.integers(0, 2), st.integers(1, 3), st.integers(0, 10))
+    def test_equal_predictions_return_exactly_nothing_with_every_option(
+        self, n_assets, n_quantiles, delay, rebalance_every, seed
+    ):
+        index = pd.MultiIndex.from_product([range(5), range(n_assets)], names=["date", "asset"])
+        returns = pd.Series(np.random.default_rng(seed).normal(size=len(index)), index=index)
+        result = backtest(
+            pd.Series(0.02, index=index),
+            returns,
+            n_quantiles=n_quantiles,
+            min_names=2,
+            cost=0.01,
+            borrow_fee=0.1,
+            delay=delay,
+            rebalance_every=rebalance_every,
+        )
+        assert (result.long_short[delay:] == 0).all()
+        assert (result.turnover[delay:] == 0).all()
 
     @given(st.integers(2, 40), st.integers(2, 6), st.floats(-1e-3, 1e-3), st.integers(0, 10))
     def test_equal_predictions_return_exactly_nothing(self, n_assets, n_quantiles, value, seed):
@@ -202,8 +289,32 @@ class TestCoverage:
         assert result.n_names.tolist() == [2, 1, 2]
         summary = result.summary()
         assert (summary["Dates"], summary["Dates without portfolio"]) == (3, 1)
+        assert summary["Orders not executed"] == 0
+        assert summary["Break-even cost"] == pytest.approx(0.15 / 2)
         assert summary["Return"] == pytest.approx(12 * 0.15)
         np.testing.assert_allclose(result.cumulative()["long_short"], [0.1, 0.1, 0.32])
+
+    def test_a_formation_date_with_few_names_closes_the_position_until_the_next_one(self):
+        rows = [(date, asset) for date in range(6) for asset in ("AB" if date != 2 else "A")]
+        index = pd.MultiIndex.from_tuples(rows, names=["date", "asset"])
+        predictions = pd.Series([1.0 if asset == "A" else 2.0 for _, asset in rows], index=index)
+        returns = pd.Series(0.1, index=index)
+        with pytest.warns(CoverageWarning, match="1 of 3 dates have fewer than 2 names"):
+            result = backtest(predictions, returns, n_quantiles=2, rebalance_every=2)
+        np.testing.assert_array_equal(result.turnover, [2, 0, np.nan, np.nan, 2, 0])
+        assert result.long_short.isna().tolist() == [False, False, True, True, False, False]
+        assert result.quantile_returns[1].isna().tolist() == [False, False, True, True, False, False]
+        assert result.positions[result.positions.index.get_level_values("date").isin([2, 3])].isna().all()
+
+    def test_few_names_between_formations_do_not_matter(self):
+        rows = [(date, asset) for date in range(4) for asset in ("AB" if date != 1 else "A")]
+        index = pd.MultiIndex.from_tuples(rows, names=["date", "asset"])
+        predictions = pd.Series([1.0 if asset == "A" else 2.0 for _, asset in rows], index=index)
+        full = pd.MultiIndex.from_product([range(4), ["A", "B"]], names=["date", "asset"])
+        result = backtest(predictions, pd.Series(0.1, index=full), n_quantiles=2, rebalance_every=2)
+        assert result.turnover.tolist() == [2, 0, 0, 0]
+        assert result.positions[1, "B"] == 1
+        assert result.n_names.tolist() == [2, 1, 2, 2]
 
 
 class TestFrozen:
@@ -212,7 +323,19 @@ class TestFrozen:
             backtest(*panel).cost = 1.0
 
     @pytest.mark.parametrize(
-        "name", ["long_short", "gross_long_short", "quantile_returns", "weights", "turnover", "n_names"]
+        "name",
+        [
+            "long_short",
+            "gross_long_short",
+            "quantile_returns",
+            "weights",
+            "positions",
+            "turnover",
+            "costs",
+            "borrow_fees",
+            "orders_not_executed",
+            "n_names",
+        ],
     )
     def test_numbers_cannot_be_overwritten(self, panel, name):
         figures = getattr(backtest(*panel), name)
@@ -290,7 +413,18 @@ class TestValidation:
             backtest(*panel, n_quantiles=20)
 
     @pytest.mark.parametrize(
-        "parameter", [{"cost": -0.1}, {"n_quantiles": 1}, {"periods_per_year": 0}, {"min_names": 0}]
+        "parameter",
+        [
+            {"cost": -0.1},
+            {"cost": "high"},
+            {"borrow_fee": -0.1},
+            {"delay": -1},
+            {"delay": 0.5},
+            {"rebalance_every": 0},
+            {"n_quantiles": 1},
+            {"periods_per_year": 0},
+            {"min_names": 0},
+        ],
     )
     def test_parameters_out_of_range_are_named(self, panel, parameter):
         (name,) = parameter

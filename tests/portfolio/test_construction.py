@@ -135,6 +135,130 @@ class TestProperties:
             np.testing.assert_array_equal(together[dates == date], alone)
 
 
+@st.composite
+def panels(draw):
+    """Scores, market values and sectors of one date; few values and few sectors, so that ties are the rule."""
+    rows = draw(
+        st.lists(
+            st.tuples(st.integers(-3, 3).map(float), st.floats(0.01, 1e6), st.sampled_from("abc")),
+            min_size=1,
+            max_size=15,
+        )
+    )
+    scores, size, sectors = zip(*rows, strict=True)
+    return np.array(scores), np.array(size), np.array(sectors)
+
+
+PANELS = panels()
+
+
+def literal_sector_weights(scores, n_quantiles, size, sectors):
+    """One sector after the other, one quantile after the other."""
+    scores, size, sectors = np.array(scores), np.array(size, dtype=float), np.array(sectors)
+    weights = np.zeros((len(scores), n_quantiles))
+    for sector in set(sectors.tolist()):
+        rows = np.flatnonzero(sectors == sector)
+        slots = literal_weights(scores[rows], n_quantiles)
+        for j in range(n_quantiles):
+            held = slots[:, j] * size[rows]
+            weights[rows, j] = held / held.sum() * size[rows].sum() / size.sum()
+    return weights
+
+
+class TestSizeAndSectors:
+    def test_value_weights_by_hand(self):
+        # Halves of 1.5 slots: the middle name has half a slot in each.
+        weights = quantile_weights([1, 2, 3], n_quantiles=2, dates=[1] * 3, size=[10, 20, 30])
+        np.testing.assert_allclose(weights, [[0.5, 0], [0.5, 0.25], [0, 0.75]], rtol=1e-15)
+
+    def test_sector_weights_by_hand(self):
+        # Three of four names are banks; the only mine is in both halves with its quarter.
+        weights = quantile_weights([1, 2, 3, 9], n_quantiles=2, dates=[1] * 4, sectors=["b", "b", "b", "m"])
+        np.testing.assert_allclose(weights, [[0.5, 0], [0.25, 0.25], [0, 0.5], [0.25, 0.25]], rtol=1e-15)
+        spread = long_short_weights([1, 2, 3, 9], n_quantiles=2, dates=[1] * 4, sectors=["b", "b", "b", "m"])
+        assert spread.tolist() == [-0.5, 0, 0.5, 0]
+
+    @pytest.mark.parametrize("n_quantiles", [2, 3, 5])
+    def test_equal_a_loop_over_sectors_and_quantiles(self, n_quantiles):
+        scores = [1, 2, 2, 4, 5, 1, 1, 3, 0]
+        size = [5, 1, 2, 8, 3, 9, 1, 1, 4]
+        sectors = list("aabbbaaac")
+        weights = quantile_weights(scores, n_quantiles=n_quantiles, dates=[1] * 9, size=size, sectors=sectors)
+        expected = literal_sector_weights(scores, n_quantiles, size, sectors)
+        np.testing.assert_allclose(weights, expected, atol=1e-14)
+        equal = quantile_weights(scores, n_quantiles=n_quantiles, dates=[1] * 9, sectors=sectors)
+        expected = literal_sector_weights(scores, n_quantiles, np.ones(9), sectors)
+        np.testing.assert_allclose(equal, expected, atol=1e-14)
+
+    @given(CROSS_SECTIONS, QUANTILES)
+    def test_equal_sizes_and_one_sector_change_nothing(self, scores, q):
+        plain = weights_of_one_date(scores, q)
+        same = {"n_quantiles": q, "dates": [0] * len(scores), "min_names": 1}
+        sized = quantile_weights(scores, **same, size=[7.0] * len(scores))
+        np.testing.assert_allclose(sized, plain, rtol=1e-14)
+        np.testing.assert_array_equal(quantile_weights(scores, **same, sectors=["x"] * len(scores)), plain)
+
+    @given(PANELS, QUANTILES, st.booleans())
+    def test_quantiles_are_fully_invested_and_neutral_in_every_sector(self, panel, q, by_size):
+        scores, size, sectors = panel
+        extra = {"size": size} if by_size else {}
+        weights = quantile_weights(
+            scores, n_quantiles=q, dates=[0] * len(scores), min_names=1, sectors=sectors, **extra
+        ).to_numpy()
+        np.testing.assert_allclose(weights.sum(axis=0), 1, rtol=1e-13)
+        spread = weights[:, -1] - weights[:, 0]
+        share = size if by_size else np.ones(len(scores))
+        for sector in set(sectors.tolist()):
+            rows = sectors == sector
+            assert abs(spread[rows].sum()) < 1e-14
+            np.testing.assert_allclose(weights[rows].sum(axis=0), share[rows].sum() / share.sum(), rtol=1e-13)
+
+    @given(PANELS, QUANTILES, st.booleans(), st.randoms(use_true_random=False))
+    def test_row_order_and_increasing_transforms_change_no_bit(self, panel, q, in_sectors, random):
+        scores, size, sectors = panel
+        order = list(range(len(scores)))
+        random.shuffle(order)
+
+        def weights(rows, scores):
+            extra = {"sectors": sectors[rows]} if in_sectors else {}
+            dates = [0] * len(scores)
+            return quantile_weights(
+                scores[rows], n_quantiles=q, dates=dates, min_names=1, size=size[rows], **extra
+            ).to_numpy()
+
+        plain = weights(np.arange(len(scores)), scores)
+        np.testing.assert_array_equal(weights(order, scores), plain[order])
+        np.testing.assert_array_equal(weights(np.arange(len(scores)), np.exp(scores)), plain)
+        np.testing.assert_array_equal(weights(np.arange(len(scores)), -scores), plain[:, ::-1])
+
+    @given(PANELS, QUANTILES)
+    def test_equal_scores_give_exactly_no_position(self, panel, q):
+        _, size, sectors = panel
+        same = {"n_quantiles": q, "dates": [0] * len(size), "min_names": 1}
+        for extra in ({"size": size}, {"sectors": sectors}, {"size": size, "sectors": sectors}):
+            assert (long_short_weights(np.ones(len(size)), **same, **extra) == 0).all()
+
+    def test_each_date_is_weighted_by_its_own_sizes(self):
+        rng = np.random.default_rng(0)
+        dates, sectors = rng.integers(0, 4, 60), rng.choice(list("abc"), 60)
+        scores, size = rng.normal(size=60), rng.lognormal(size=60)
+        together = quantile_weights(scores, n_quantiles=3, dates=dates, size=size, sectors=sectors).to_numpy()
+        for date in range(4):
+            rows = dates == date
+            alone = quantile_weights(
+                scores[rows], n_quantiles=3, dates=dates[rows], size=size[rows], sectors=sectors[rows]
+            )
+            np.testing.assert_array_equal(together[rows], alone)
+
+    def test_few_names_are_counted_by_date_and_not_by_sector(self):
+        dates, sectors = [1, 1, 1, 2], list("abca")
+        with pytest.warns(CoverageWarning, match="1 of 2 dates have fewer than 3 names") as caught:
+            weights = quantile_weights([1, 2, 3, 4], n_quantiles=3, dates=dates, size=[1, 2, 3, 4], sectors=sectors)
+        assert caught[0].filename == __file__
+        np.testing.assert_allclose(weights[:3].sum(), 1)
+        assert weights.iloc[3].isna().all()
+
+
 class TestCoverage:
     @pytest.mark.parametrize("construct", [quantile_weights, long_short_weights])
     def test_dates_with_few_names_are_nan_and_counted_once(self, construct):

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skdrfm.exceptions import PanelError
-from skdrfm.portfolio import turnover
+from skdrfm.portfolio import backtest_weights, turnover
 
 
 def panel_series(rows):
@@ -134,3 +134,77 @@ class TestValidation:
         weights = panel_series([(1, "A", 1.0), (2, "A", 1.0)])
         with pytest.raises(PanelError, match=r"Each row of weights .* Got 1 of 2 rows without one: \(2, 'A'\)"):
             turnover(weights, weights.iloc[:1])
+
+
+class TestRates:
+    weights = panel_series([(1, "A", 1.0), (1, "B", -1.0), (2, "A", -1.0), (2, "B", 1.0)])
+    returns = panel_series([(1, "A", 0.0), (1, "B", 0.0), (2, "A", 0.0), (2, "B", 0.0)])
+
+    @pytest.mark.parametrize("name", ["cost", "borrow_fee"])
+    @pytest.mark.parametrize("faulty", [-0.01, np.inf])
+    def test_rates_are_finite_and_not_negative(self, name, faulty):
+        rates = pd.Series({"A": 0.01, "B": faulty, "C": 0.01})
+        with pytest.raises(PanelError, match=f"'{name}' must hold finite decimals of at least 0. Got 1 others of 3"):
+            backtest_weights(self.weights, self.returns, **{name: rates})
+
+    def test_one_infinite_number_is_refused(self):
+        with pytest.raises(ValueError, match="'cost' parameter of backtest_weights must be .* Got inf"):
+            backtest_weights(self.weights, self.returns, cost=np.inf)
+
+    def test_a_traded_asset_without_a_cost_is_an_error_that_names_it(self):
+        with pytest.raises(
+            PanelError, match=r"'cost' must have .* is traded. Got 2 pairs without one: \(1, 'B'\), \(2"
+        ):
+            backtest_weights(self.weights, self.returns, cost=pd.Series({"A": 0.01, "B": np.nan}))
+
+    def test_a_cost_is_needed_at_the_date_of_the_trade(self):
+        cost = panel_series([(1, "A", 0.01), (1, "B", 0.01), (2, "B", 0.01)])
+        with pytest.raises(PanelError, match=r"Got 1 pairs without one: \(2, 'A'\)"):
+            backtest_weights(self.weights, self.returns, cost=cost)
+
+    def test_an_asset_that_is_sold_while_it_has_a_return_needs_the_cost_of_that_date(self):
+        weights = panel_series([(1, "A", 1.0), (2, "B", 1.0)])
+        cost = panel_series([(1, "A", 0.01), (2, "B", 0.01)])
+        with pytest.raises(PanelError, match=r"Got 1 pairs without one: \(2, 'A'\)"):
+            backtest_weights(weights, self.returns, cost=cost)
+
+    def test_a_cost_of_another_asset_or_a_later_date_is_not_taken_for_one_that_left(self):
+        weights = panel_series([(1, "B", 1.0), (2, "A", 1.0), (3, "C", 1.0)])
+        cost = panel_series(
+            [(1, "A", 0.5), (1, "B", 0.01), (2, "A", 0.02), (2, "C", 0.5), (3, "B", 0.5), (3, "C", 0.04)]
+        )
+        result = backtest_weights(weights, weights * 0, cost=cost)
+        np.testing.assert_allclose(result.costs, [0.01, 0.02 + 0.01, 0.04 + 0.02])
+
+    def test_an_asset_that_left_and_never_had_a_cost_is_counted_twice(self):
+        weights = panel_series([(1, "A", 1.0), (1, "B", 0.0), (2, "B", 0.0)])
+        cost = panel_series([(1, "B", 0.01), (2, "B", 0.01)])
+        for known in (cost, cost[:0]):
+            with pytest.raises(PanelError, match=r"Got 2 pairs without one: \(1, 'A'\), \(2, 'A'\)"):
+                backtest_weights(weights, weights * 0, cost=known)
+
+    def test_only_short_positions_need_a_fee(self):
+        with pytest.raises(PanelError, match=r"'borrow_fee' .* held short. Got 1 pairs without one: \(2, 'A'\)"):
+            backtest_weights(self.weights, self.returns, borrow_fee=pd.Series({"B": 0.01}))
+        result = backtest_weights(self.weights[:2], self.returns, borrow_fee=pd.Series({"B": 0.12}))
+        np.testing.assert_allclose(result.borrow_fees, [0.01])
+
+    def test_what_is_closed_at_a_date_without_portfolio_needs_no_cost(self):
+        weights = panel_series([(1, "A", 1.0), (2, "A", np.nan), (3, "B", 1.0)])
+        cost = panel_series([(1, "A", 0.01), (3, "B", 0.02)])
+        result = backtest_weights(weights, weights.fillna(0.0), cost=cost)
+        np.testing.assert_allclose(result.costs, [0.01, np.nan, 0.02])
+
+    def test_assets_that_come_twice_are_refused(self):
+        cost = pd.Series([0.01, 0.02, 0.03], index=["A", "A", "B"])
+        with pytest.raises(PanelError, match="'cost' must have one number for each asset. Got 1 assets more than once"):
+            backtest_weights(self.weights, self.returns, cost=cost)
+
+    def test_other_level_names_are_refused(self):
+        cost = (self.weights * 0).rename_axis(["month", "permno"])
+        with pytest.raises(PanelError, match="cost must have a MultiIndex with the levels 'date' and 'asset'"):
+            backtest_weights(self.weights, self.returns, cost=cost)
+
+    def test_texts_are_refused(self):
+        with pytest.raises(PanelError, match="cost must hold numbers"):
+            backtest_weights(self.weights, self.returns, cost=pd.Series({"A": "low", "B": "high"}))
