@@ -203,9 +203,6 @@ def as_floats(series: "pd.Series[Any]", *, name: str) -> FloatArray:
     return values
 
 
-_as_floats = as_floats
-
-
 def frozen_series(values: AnyArray, index: pd.Index, *, name: str) -> "pd.Series[Any]":
     """Make a Series whose numbers cannot be overwritten."""
     values = np.array(values)

@@ -177,10 +177,10 @@ class TestRates:
         np.testing.assert_allclose(result.costs, [0.01, 0.02 + 0.01, 0.04 + 0.02])
 
     def test_an_asset_that_left_and_never_had_a_cost_is_counted_twice(self):
-        weights = panel_series([(1, "A", 1.0), (1, "B", 0.0), (2, "B", 0.0)])
-        cost = panel_series([(1, "B", 0.01), (2, "B", 0.01)])
+        weights = panel_series([(1, "A", 0.0), (1, "B", 1.0), (2, "A", 0.0)])
+        cost = panel_series([(1, "A", 0.01), (2, "A", 0.01)])
         for known in (cost, cost[:0]):
-            with pytest.raises(PanelError, match=r"Got 2 pairs without one: \(1, 'A'\), \(2, 'A'\)"):
+            with pytest.raises(PanelError, match=r"Got 2 pairs without one: \(1, 'B'\), \(2, 'B'\)"):
                 backtest_weights(weights, weights * 0, cost=known)
 
     def test_only_short_positions_need_a_fee(self):
