@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtr  # type: ignore[import-untyped]
+from scipy.special import stdtr
 
 from skdrfm._typing import AnyArray, FloatArray
 from skdrfm.exceptions import PanelError, SkdrfmError

@@ -9,10 +9,7 @@ gives it on average. The rule depends on scores alone, never on the order of row
 the blocks at the borders of quantiles only.
 """
 
-import os
 import warnings
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from numbers import Integral
 from typing import Any
 
@@ -30,9 +27,6 @@ QUANTILE_CONSTRAINTS: dict[str, list[Any]] = {
     "n_quantiles": [Interval(Integral, 2, None, closed="left")],
     "min_names": [Interval(Integral, 1, None, closed="left"), None],
 }
-
-# Below this number of rows a second thread costs more than it saves.
-ROWS_FOR_THREADS = 200_000
 
 
 @validated(QUANTILE_CONSTRAINTS)
@@ -174,7 +168,8 @@ def _blocks_at_borders(
     place = groups.counts[:, None] * np.arange(1, n_quantiles) // n_quantiles
     unit = np.ones(len(starts))
 
-    def work(date: int) -> None:
+    # One short sort for each date stays in the processor's cache. Threads gain nothing: the calls are too short.
+    for date in np.flatnonzero(formed).tolist():
         rows, inner = slice(starts[date], stops[date]), slice(1, n_quantiles)
         own = scores[rows]
         order = np.argsort(own)
@@ -186,31 +181,7 @@ def _blocks_at_borders(
         # No position is out of range; "clip" only spares NumPy a second buffer.
         np.cumsum(numbers.take(order, mode="clip"), out=sums[1:])
         sum_below[date], sum_through[date] = sums[below[date]], sums[through[date]]
-
-    _call_for_each(work, np.flatnonzero(formed).tolist(), n_threads=_threads_for(len(scores)))
     return below, through, sum_below, sum_through, unit
-
-
-def _call_for_each(work: Callable[[int], None], items: list[int], *, n_threads: int) -> None:
-    """Call a function for each item, in threads: NumPy frees the interpreter lock while it sorts and adds."""
-    if n_threads == 1:
-        for item in items:
-            work(item)
-        return
-
-    def share(first: int) -> None:
-        for item in items[first::n_threads]:
-            work(item)
-
-    with ThreadPoolExecutor(n_threads) as pool:
-        for _ in pool.map(share, range(n_threads)):
-            pass
-
-
-def _threads_for(n_rows: int) -> int:
-    if n_rows < ROWS_FOR_THREADS:
-        return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def dates_with_portfolio(groups: DateGroups, n_quantiles: int, min_names: int | None) -> BoolArray:

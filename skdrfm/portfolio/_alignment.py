@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skdrfm._typing import AnyArray, BoolArray, FloatArray, IntArray
+from skdrfm._typing import BoolArray, FloatArray, IntArray
 from skdrfm.exceptions import PanelError
 from skdrfm.metrics._dates import DateGroups, group_by
 from skdrfm.panel import assets_of, check_panel_index, dates_of
@@ -201,17 +201,3 @@ def as_floats(series: "pd.Series[Any]", *, name: str) -> FloatArray:
             f"{name} must hold numbers. Got dtype {series.dtype}. Convert it, for example with pd.to_numeric."
         ) from error
     return values
-
-
-def frozen_series(values: AnyArray, index: pd.Index, *, name: str) -> "pd.Series[Any]":
-    """Make a Series whose numbers cannot be overwritten."""
-    values = np.array(values)
-    values.flags.writeable = False
-    return pd.Series(values, index=index, name=name, copy=False)
-
-
-def frozen_frame(values: AnyArray, index: pd.Index, columns: pd.Index) -> pd.DataFrame:
-    """Make a DataFrame whose numbers cannot be overwritten."""
-    values = np.array(values)
-    values.flags.writeable = False
-    return pd.DataFrame(values, index=index, columns=columns, copy=False)

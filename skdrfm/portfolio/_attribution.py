@@ -12,9 +12,10 @@ from skdrfm.exceptions import PanelError
 from skdrfm.explanation import Explanation
 from skdrfm.metrics import annualised_return, newey_west_t
 from skdrfm.metrics._dates import DateGroups
+from skdrfm.metrics._frozen import frozen_frame, frozen_series
 from skdrfm.metrics._validation import validated
 from skdrfm.panel import check_panel_index
-from skdrfm.portfolio._alignment import Positions, align_positions, frozen_frame, frozen_series
+from skdrfm.portfolio._alignment import Positions, align_positions
 from skdrfm.portfolio._rows import held_dates, warn_about_lost_dates
 from skdrfm.utils.validation import check_finite, describe_first
 

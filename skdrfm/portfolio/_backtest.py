@@ -9,9 +9,10 @@ import pandas as pd
 
 from skdrfm._typing import FloatArray
 from skdrfm.exceptions import CoverageWarning, PanelError
+from skdrfm.metrics._frozen import frozen_frame, frozen_series
 from skdrfm.metrics._quantiles import QUANTILE_CONSTRAINTS, dates_with_portfolio, slot_weights, warn_about_dates
 from skdrfm.metrics._validation import validated
-from skdrfm.portfolio._alignment import Positions, align_positions, check_weights, frozen_frame, frozen_series
+from skdrfm.portfolio._alignment import Positions, align_positions, check_weights
 from skdrfm.portfolio._costs import RATE_CONSTRAINTS, Rates, borrow_fees, trades_of, trading_costs
 from skdrfm.portfolio._result import BacktestResult
 from skdrfm.portfolio._simulation import Holdings, hold

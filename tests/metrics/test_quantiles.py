@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-import skdrfm.metrics._quantiles as quantiles
 from skdrfm.exceptions import CoverageWarning, NonFiniteError, PanelError
 from skdrfm.metrics import quantile_returns
 from skdrfm.metrics._dates import group_by
@@ -134,25 +133,6 @@ class TestProperties:
         alone = quantile_returns(returns[:20], scores[:20], dates=np.zeros(20))
         both = quantile_returns(np.append(returns[:20], 1e9 * returns[20:]), scores, dates=np.repeat([0.0, 1.0], 20))
         np.testing.assert_array_equal(both.loc[[0.0]], alone)
-
-    def test_threads_change_nothing(self, monkeypatch):
-        rng = np.random.default_rng(3)
-        returns, scores = rng.normal(size=(2, 3000)).round(2)
-        dates = rng.integers(0, 60, 3000)
-        one = quantile_returns(returns, scores, dates=dates)
-        monkeypatch.setattr(quantiles, "_threads_for", lambda n_rows: 3)
-        pd.testing.assert_frame_equal(quantile_returns(returns, scores, dates=dates), one, check_exact=True)
-
-    def test_small_panels_need_no_threads_and_large_ones_use_the_cores(self):
-        assert quantiles._threads_for(quantiles.ROWS_FOR_THREADS - 1) == 1
-        assert quantiles._threads_for(quantiles.ROWS_FOR_THREADS) >= 1
-
-    def test_an_error_in_a_thread_reaches_the_caller(self):
-        def work(item):
-            raise MemoryError(str(item))
-
-        with pytest.raises(MemoryError, match="0"):
-            quantiles._call_for_each(work, [0, 1], n_threads=2)
 
     def test_inputs_are_not_changed(self):
         returns, scores, dates = np.array([0.3, 0.1, 0.2]), np.array([3.0, 1.0, 2.0]), np.array([1, 1, 1])
