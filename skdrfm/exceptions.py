@@ -8,6 +8,7 @@ Every error is also the built-in error that existing code would catch::
     ├── SplitError             (ValueError)           dates and windows that do not fit
     ├── PanelFileError         (ValueError)           a file that cannot be read as a panel
     ├── CheckpointError        (RuntimeError)         a checkpoint that belongs to another run
+    ├── PersistenceError       (ValueError)           an estimator that cannot be saved, or a file that cannot be loaded
     ├── UnsupportedLayerError  (NotImplementedError)  a layer without a relevance rule
     └── MissingDependencyError (ImportError)          an optional package that is not installed
 
@@ -22,6 +23,7 @@ __all__ = [
     "NonFiniteError",
     "PanelError",
     "PanelFileError",
+    "PersistenceError",
     "SkdrfmError",
     "SkdrfmWarning",
     "SplitError",
@@ -51,6 +53,10 @@ class PanelFileError(SkdrfmError, ValueError):
 
 class CheckpointError(SkdrfmError, RuntimeError):
     """A checkpoint folder belongs to another run."""
+
+
+class PersistenceError(SkdrfmError, ValueError):
+    """An estimator cannot be saved as plain data, or a file does not hold a saved estimator."""
 
 
 class UnsupportedLayerError(SkdrfmError, NotImplementedError):

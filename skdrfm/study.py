@@ -227,7 +227,7 @@ def run_study(
         backtests=backtests,
         contributions=contributions,
         signed_contributions=signed,
-        windows=first.windows.drop(columns="fit_seconds"),
+        windows=first.windows.drop(columns=["fit_seconds", "fitted_in"]),
         realised=realised,
         manifest=manifest,
     )

@@ -14,7 +14,7 @@ from skdrfm._typing import AnyArray, BoolArray, FloatArray
 from skdrfm.exceptions import PanelError, UnsupportedLayerError
 from skdrfm.explanation import Explanation, network_explanation
 from skdrfm.factor_model._base import BaseFactorRegressor, index_of
-from skdrfm.networks import NetworkMeta, TrainedNetwork, TrainingOptions
+from skdrfm.networks import NetworkMeta, TrainedNetwork, TrainingJob, TrainingOptions
 from skdrfm.panel import dates_of
 from skdrfm.panel._index import has_panel_index
 from skdrfm.utils._param_validation import Interval, StrOptions, fit_context
@@ -62,7 +62,6 @@ class BaseNetworkRegressor(BaseFactorRegressor):
     random_state: Any
 
     trained_: TrainedNetwork
-    history_: pd.DataFrame
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
@@ -92,6 +91,10 @@ class BaseNetworkRegressor(BaseFactorRegressor):
         PanelError
             If y is not aligned to X, or the columns are not laid out oldest lag first.
         """
+        return self._finish(networks.train_many(self._jobs(X, y, sample_weight)))
+
+    def _jobs(self, X: Any, y: Any, sample_weight: Any = None) -> list[TrainingJob]:
+        """Check the data, set what does not need training, and list the networks to train."""
         values, target, weight = self._fit_input(X, y, sample_weight, self.n_timesteps)
         sequences = self._as_sequences(values).astype(self.dtype, copy=False)
         target = target.astype(self.dtype, copy=False)
@@ -114,27 +117,25 @@ class BaseNetworkRegressor(BaseFactorRegressor):
             validation = (sequences[held_out], target[held_out])
         if validation is not None and weight is not None:
             validation = (*validation, weight[held_out])
-        self.trained_ = min(
-            (
-                networks.train(
-                    builder,
-                    meta,
-                    options,
-                    sequences[used],
-                    target[used],
-                    sample_weight=None if weight is None else weight[used],
-                    validation=validation,
-                )
-                for builder in self._builders()
-            ),
-            key=lambda trained: trained.best_validation_loss,
-        )
-        self.history_ = pd.DataFrame(dict(self.trained_.history)).rename_axis("epoch")
+        own_weight = None if weight is None else weight[used]
+        return [
+            TrainingJob(builder, meta, options, sequences[used], target[used], own_weight, validation)
+            for builder in self._builders()
+        ]
+
+    def _finish(self, trained: Sequence[TrainedNetwork]) -> Self:
+        """Keep the network with the lowest validation loss."""
+        self.trained_ = min(trained, key=lambda network: network.best_validation_loss)
         return self
 
     @abstractmethod
     def _builders(self) -> list[Callable[[NetworkMeta], Any]]:
         """Builders to train; the network with the lowest validation loss is kept."""
+
+    @property
+    def history_(self) -> pd.DataFrame:
+        """Losses by epoch, of shape (n_epochs, 1 or 2)."""
+        return pd.DataFrame(dict(self.trained_.history)).rename_axis("epoch")
 
     @property
     def network_(self) -> lrp.Network:

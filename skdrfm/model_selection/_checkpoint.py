@@ -1,6 +1,33 @@
-"""Finished windows on disk: an interrupted walk goes on where it stopped."""
+"""Finished windows on disk: an interrupted walk goes on where it stopped.
+
+A checkpoint is a folder with one folder for each group of models that share a fit, so that models can be added to a
+run, or left out of it, without computing the others again::
+
+    checkpoint/
+        LSTM---LSTM-LRP-3f0c1a2b/    name of the group, and eight digits of its hash
+            run.json                 what the results depend on
+            window-00000.npz         one file for each finished window
+            window-00001.npz
+
+``run.json`` has three keys. ``format`` is 2. ``run`` holds what the results depend on: the data (rows, columns, first
+and last date, SHA-256 of the content), the splitter and each model (parameter by parameter, as text), the options of
+the walk, the names of the explained models, and the versions of packages. ``sha256`` is the hash of ``run`` as JSON
+with sorted keys; it names the run.
+
+A window is an ``npz`` file, which ``numpy.load(path, allow_pickle=False)`` reads. The comment of this zip file is a
+JSON object of three keys: ``run`` is the name of the run and ``window`` the number of the window, so that a file that
+was copied from elsewhere is not taken; ``sha256`` is the hash of the whole file up to the 64 digits themselves, so
+that no changed bit goes unnoticed. Nothing is pickled.
+
+Files appear whole or not at all, so that a process may be killed at any moment, and several may work on one folder:
+each takes what the others have finished when it starts, and a window that two compute at the same time is written
+twice with the same results. A window that cannot be taken is reported, computed again and replaced.
+
+Folders of format 1 (``run.json`` is one flat object, windows have no comment) are still read and continued.
+"""
 
 import hashlib
+import io
 import json
 import warnings
 import zipfile
@@ -8,136 +35,192 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 
 from skdrfm._typing import AnyArray
 from skdrfm.exceptions import CheckpointError, CoverageWarning
-from skdrfm.utils._files import replacing
-from skdrfm.utils._fingerprint import data_fingerprint, package_versions
+from skdrfm.model_selection._run_file import Fingerprint, adopt_run, run_fingerprints
+from skdrfm.utils._files import remove_leftovers, replacing
 
-_RUN_FILE = "run.json"
+__all__ = ["Checkpoint", "run_fingerprints"]
+
+_DIGEST_SIZE = 64
+# What closes a sealed file after the digits of its hash.
+_CLOSING = b'"}'
 
 
 class Checkpoint:
     """A folder with one file for each finished window of each group of models that share a fit.
 
-    Every group has a folder of its own with a file that says what its results depend on, so that models can be
-    added to a run, or left out of it, without computing the others again.
-
     Parameters
     ----------
     folder : path
-        Made if it does not exist.
-    fingerprints : mapping of str to (mapping of str to str)
-        For each group what its results depend on: data, models, splitter, versions.
+        Made if it does not exist. What killed processes left half-written in it is removed.
+    fingerprints : mapping of str to mapping
+        For each group what its results depend on, as `run_fingerprints` says it.
 
     Raises
     ------
     CheckpointError
-        If the folder holds windows of another run; the message says what differs.
+        If the folder holds windows of another run, with what differs, or a damaged run file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from skdrfm.model_selection._checkpoint import Checkpoint
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     checkpoint = Checkpoint(folder, {"linear": {"data": "simulated"}})
+    ...     checkpoint.save("linear", 0, {"predictions": np.array([0.01, 0.02])})
+    ...     checkpoint.path("linear", 0).name, checkpoint.load("linear", 0), checkpoint.load("linear", 1)
+    ('window-00000.npz', {'predictions': array([0.01, 0.02])}, None)
     """
 
-    def __init__(self, folder: str | Path, fingerprints: Mapping[str, Mapping[str, str]]) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: str | Path, fingerprints: Mapping[str, Fingerprint]) -> None:
+        # Workers may run in another folder.
+        self.folder = Path(folder).absolute()
+        self._runs: dict[str, str] = {}
+        self._older: set[str] = set()
         for group, fingerprint in fingerprints.items():
-            run_file = self._group_folder(group) / _RUN_FILE
-            if run_file.exists():
-                _check_same_run(run_file, fingerprint)
-            else:
-                run_file.parent.mkdir(parents=True, exist_ok=True)
-                with replacing(run_file) as stream:
-                    stream.write(json.dumps(dict(fingerprint), indent=2).encode())
+            run = adopt_run(self._group_folder(group), fingerprint)
+            remove_leftovers(self._group_folder(group))
+            self._runs[group] = run.name
+            if run.is_older:
+                self._older.add(group)
 
     def _group_folder(self, group: str) -> Path:
         safe = "".join(char if char.isalnum() else "-" for char in group)
         return self.folder / f"{safe[:60]}-{hashlib.sha256(group.encode()).hexdigest()[:8]}"
 
     def path(self, group: str, window: int) -> Path:
-        """File of a window of a group of models."""
+        """File of a window of a group of models.
+
+        Parameters
+        ----------
+        group : str
+            Name of the group.
+        window : int
+            Number of the window, from 0.
+
+        Returns
+        -------
+        Path
+            Absolute; the file need not exist.
+        """
         return self._group_folder(group) / f"window-{window:05d}.npz"
 
     def load(self, group: str, window: int) -> dict[str, AnyArray] | None:
-        """Arrays of a finished window; None if it is not there or cannot be read (then a warning says so)."""
-        path = self.path(group, window)
-        if not path.exists():
-            return None
+        """Read a finished window.
+
+        Parameters
+        ----------
+        group : str
+            Name of the group.
+        window : int
+            Number of the window, from 0.
+
+        Returns
+        -------
+        dict of str to ndarray, or None
+            Read-only arrays as they were saved, bit for bit. None if there is no file, or if it is damaged or belongs
+            to another run or window; then a CoverageWarning names the window and the reason.
+        """
         try:
-            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-                return {name: archive[name] for name in archive.files}
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            content = self.path(group, window).read_bytes()
+            arrays = _unseal(content, self._runs[group], window, without_seal=group in self._older)
+        except FileNotFoundError:
+            return None
+        except Exception as error:
+            # A file that carries no checksum can make the reader of zip files raise errors of any kind.
             warnings.warn(
                 f"The checkpoint of window {window} of {group!r} cannot be read ({error}) and is computed again.",
                 CoverageWarning,
                 stacklevel=2,
             )
             return None
+        for array in arrays.values():
+            array.setflags(write=False)
+        return arrays
 
     def save(self, group: str, window: int, arrays: Mapping[str, AnyArray]) -> None:
-        """Write a finished window; a reader sees the whole file or none."""
+        """Write a finished window; a reader sees the whole file or none.
+
+        Parameters
+        ----------
+        group : str
+            Name of the group.
+        window : int
+            Number of the window, from 0.
+        arrays : mapping of str to ndarray
+            Numbers or texts; none of Python objects.
+
+        Raises
+        ------
+        CheckpointError
+            If an array holds Python objects.
+        OSError
+            If the file cannot be written. A file that was there stays as it was.
+        """
+        for name, array in arrays.items():
+            if np.asarray(array).dtype.hasobject:
+                raise CheckpointError(
+                    f"Arrays of a checkpoint must hold numbers or texts, to be read without unpickling. Got "
+                    f"{np.asarray(array).dtype} in {name!r}. Convert it with astype."
+                )
         path = self.path(group, window)
+        content = _seal(arrays, self._runs[group], window)
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as stream:
-            np.savez(stream, **dict(arrays))  # type: ignore[arg-type]
+            stream.write(content)
 
 
-def run_fingerprints(
-    groups: Mapping[str, list[str]], models: Mapping[str, Any], cv: Any, X: Any, y: Any, explained: list[str]
-) -> dict[str, dict[str, str]]:
-    """Say what the results of a walk depend on, in words and hashes that can be compared.
-
-    Parameters
-    ----------
-    groups : mapping of str to list of str
-        Names of the models that share a fit.
-    models : mapping of str to estimator
-        The models by name.
-    cv : splitter
-        The windows.
-    X, y : DataFrame and Series
-        The data.
-    explained : list of str
-        Names of the models that are explained.
-
-    Returns
-    -------
-    dict of str to (dict of str to str)
-        For each group values that are equal exactly if the run is the same.
-    """
-    common = {
-        "data": data_fingerprint(X, y),
-        "splitter": _describe(cv),
-        "versions": ", ".join(f"{name} {number}" for name, number in package_versions().items()),
-    }
-    return {
-        group: common
-        | {"explained": ", ".join(name for name in explained if name in names)}
-        | {f"model {name}": _describe(models[name]) for name in names}
-        for group, names in groups.items()
-    }
+def _seal(arrays: Mapping[str, AnyArray], run: str, window: int) -> bytes:
+    """Bytes of an npz file whose comment says where it belongs and what its checksum is."""
+    packed = _pack(arrays)
+    opening = json.dumps({"run": run, "window": window, "sha256": ""}).encode().removesuffix(_CLOSING)
+    # A zip file ends with the length of its comment in two bytes, and the comment.
+    n_comment = len(opening) + _DIGEST_SIZE + len(_CLOSING)
+    body = packed[:-2] + n_comment.to_bytes(2, "little") + opening
+    return body + hashlib.sha256(body).hexdigest().encode() + _CLOSING
 
 
-def _check_same_run(run_file: Path, fingerprint: Mapping[str, str]) -> None:
-    try:
-        found = json.loads(run_file.read_text())
-    except (OSError, ValueError) as error:
-        raise CheckpointError(
-            f"The checkpoint folder {str(run_file.parent)!r} must hold a readable {_RUN_FILE}. Got {error}. "
-            "Delete this folder, or use another one."
-        ) from error
-    changed = sorted(key for key in {*found, *fingerprint} if found.get(key) != fingerprint.get(key))
-    if changed:
-        listed = "; ".join(f"{key}: was {found.get(key)}, now {fingerprint.get(key)}" for key in changed)
-        raise CheckpointError(
-            f"The checkpoint folder {str(run_file.parent)!r} must belong to the same run. Got other values of "
-            f"{listed}. Use another folder, or delete this one to start anew."
-        )
+def _pack(arrays: Mapping[str, AnyArray]) -> bytes:
+    """Bytes of an npz file."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **dict(arrays))  # type: ignore[arg-type]
+    return buffer.getvalue()
 
 
-def _describe(thing: Any) -> str:
-    parameters = thing.get_params(deep=True) if hasattr(thing, "get_params") else vars(thing)
-    parts = (
-        f"{name}={value!r}" if isinstance(value, str | int | float | tuple | None) else f"{name}:{joblib.hash(value)}"
-        for name, value in sorted(parameters.items())
-    )
-    return f"{type(thing).__name__}({', '.join(parts)})"
+def _unseal(content: bytes, run: str, window: int, *, without_seal: bool) -> dict[str, AnyArray]:
+    """Arrays of a sealed file; nothing in it is interpreted before its checksum was found right."""
+    if not _is_whole(content):
+        if not without_seal:
+            raise ValueError("its content does not match its checksum")
+        return _read_unsealed(content)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        seal: dict[str, Any] = json.loads(archive.comment)
+    if seal["run"] != run:
+        raise ValueError("it belongs to another run")
+    if seal["window"] != window:
+        raise ValueError(f"it is window {seal['window']}")
+    return _read_arrays(content)
+
+
+def _is_whole(content: bytes) -> bool:
+    body, ending = content[: -_DIGEST_SIZE - len(_CLOSING)], content[-_DIGEST_SIZE - len(_CLOSING) :]
+    return ending == hashlib.sha256(body).hexdigest().encode() + _CLOSING
+
+
+def _read_unsealed(content: bytes) -> dict[str, AnyArray]:
+    """Arrays of a file of format 1."""
+    arrays = _read_arrays(content)
+    # The checksums of the zip format leave gaps: the list of parts has none, and that of a part is compared only when
+    # the part is read to its end. The same arrays written again must give the same file.
+    if _pack(arrays) != content:
+        raise ValueError("its content does not match its checksums")
+    return arrays
+
+
+def _read_arrays(content: bytes) -> dict[str, AnyArray]:
+    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}

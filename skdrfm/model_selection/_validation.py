@@ -1,55 +1,33 @@
 """Walk-forward predictions: every test row predicted once, by a model that was trained on the past."""
 
-import time
+import json
 import warnings
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 import joblib
 import numpy as np
 import pandas as pd
-from sklearn.base import clone
 from tqdm.auto import tqdm
 
-from skdrfm._typing import AnyArray, FloatArray, IntArray
-from skdrfm.exceptions import SplitError
-from skdrfm.explanation import Explanation
-from skdrfm.lrp import LayerCoverage
+from skdrfm._typing import AnyArray
+from skdrfm.explanation import linear_explanation
+from skdrfm.factor_model._together import windows_at_once
+from skdrfm.model_selection._assemble import INTERCEPT, WalkForwardResult, assemble
 from skdrfm.model_selection._checkpoint import Checkpoint, run_fingerprints
+from skdrfm.model_selection._members import check_random_states
+from skdrfm.model_selection._plan import Split, blocks_to_run, check_tested_once, groups_sharing_a_fit, plan_windows
 from skdrfm.model_selection._row_runs import RowRuns
-from skdrfm.model_selection._walk_forward import describe_windows
-from skdrfm.panel import LaggedPanel, check_aligned, check_panel_index, dates_of
+from skdrfm.model_selection._threads import single_threaded_algebra, this_process
+from skdrfm.model_selection._windows import GroupWork, PanelData, WindowKey, run_block
+from skdrfm.panel import LaggedPanel, check_aligned, check_panel_index, dates_of, lag_layout
 
+__all__ = ["WalkForwardResult", "walk_forward_predict"]
 
-@dataclass(frozen=True)
-class WalkForwardResult:
-    """Out-of-sample predictions of one model.
-
-    Parameters
-    ----------
-    predictions : Series of shape (n_predictions,), indexed by (date, asset)
-        Forecast of the forward return stored at each date, in units of y. Every test row occurs once.
-    windows : DataFrame of shape (n_windows, 9)
-        First and last dates, numbers of dates and rows of the training and test windows, and ``fit_seconds``.
-    explanation : Explanation or None
-        Explanations of the predictions, in their order, if they were asked for.
-    """
-
-    predictions: "pd.Series[float]"
-    windows: pd.DataFrame
-    explanation: Explanation | None = None
-
-    def to_frame(self) -> pd.DataFrame:
-        """Predictions as a table.
-
-        Returns
-        -------
-        DataFrame of shape (n_predictions, 1)
-            Column ``prediction``, indexed by (date, asset).
-        """
-        return self.predictions.to_frame()
+# Arrays of at least this size reach worker processes as files that are mapped into their memory.
+_MAPPED_FROM = "100K"
 
 
 @overload
@@ -63,6 +41,10 @@ def walk_forward_predict(
     explain: bool | Collection[str] = False,
     checkpoint: str | Path | None = None,
     progress: bool = True,
+    refit_every: int = 1,
+    n_seeds: int = 1,
+    windows_per_program: int | Literal["auto"] = "auto",
+    groups: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, WalkForwardResult]: ...
 @overload
 def walk_forward_predict(
@@ -75,6 +57,10 @@ def walk_forward_predict(
     explain: bool | Collection[str] = False,
     checkpoint: str | Path | None = None,
     progress: bool = True,
+    refit_every: int = 1,
+    n_seeds: int = 1,
+    windows_per_program: int | Literal["auto"] = "auto",
+    groups: Mapping[str, Sequence[str]] | None = None,
 ) -> WalkForwardResult: ...
 
 
@@ -88,6 +74,10 @@ def walk_forward_predict(
     explain: bool | Collection[str] = False,
     checkpoint: str | Path | None = None,
     progress: bool = True,
+    refit_every: int = 1,
+    n_seeds: int = 1,
+    windows_per_program: int | Literal["auto"] = "auto",
+    groups: Mapping[str, Sequence[str]] | None = None,
 ) -> Any:
     """Fit on each training window and predict its test window.
 
@@ -106,14 +96,28 @@ def walk_forward_predict(
     cv : splitter
         Yields training and test rows, for example `WalkForwardSplit`.
     n_jobs : int, default=None
-        Windows computed at the same time, through joblib. The result does not depend on it.
+        Tasks computed at the same time, through joblib: under ``joblib.parallel_config(backend="dask")`` or
+        ``"ray"`` on a cluster. The result does not depend on it, bit for bit. Worker processes share the cores, and
+        the panel is moved to them once.
     explain : bool or collection of str, default=False
         Whether to explain the predictions; for several models the names of those to explain.
     checkpoint : path, default=None
         Folder that receives one file for each finished window; a later call with the same data and windows computes
         only what is missing, also when models were added.
     progress : bool, default=True
-        Whether to show a progress bar.
+        Whether to show a progress bar with the windows that are done and the time that is left.
+    refit_every : int, default=1
+        Windows from one fit to the next. The windows between are predicted by the model of the last one that was
+        fitted, which saw earlier dates alone.
+    n_seeds : int, default=1
+        Members of an ensemble: each model is fitted so many times with other random states, which follow from its
+        own, and the result is the mean. Member 0 is the model itself.
+    windows_per_program : int or "auto", default="auto"
+        Models, one for each window and seed, that are fitted side by side in one task, where the estimator can do so.
+        "auto" takes what suits the estimator. The result does not depend on it beyond rounding.
+    groups : mapping of str to sequence of str, default=None
+        Groups of descriptors. The result then has the contribution of each group to each prediction in place of whole
+        explanations, which takes a small part of the memory and disk. Needs explain.
 
     Returns
     -------
@@ -123,13 +127,17 @@ def walk_forward_predict(
     Raises
     ------
     PanelError
-        If X has no (date, asset) index or y is not aligned to it.
+        If X has no (date, asset) index, y is not aligned to it, or the groups do not hold each descriptor once.
     SplitError
-        If a row is tested more than once, or no window fits.
+        If a row is tested more than once, no window fits, or a model would be asked for dates that are not later than
+        those of its training.
     CheckpointError
         If the folder belongs to another run.
     TypeError
         If a model that shall be explained has no ``explain``.
+    ValueError
+        If a count is below 1, groups come without anything to explain, or a model without ``random_state`` shall be
+        fitted with several seeds.
 
     Examples
     --------
@@ -139,23 +147,56 @@ def walk_forward_predict(
     >>> result = walk_forward_predict(LinearFactorRegressor(), X, y, cv=WalkForwardSplit(24), progress=False)
     >>> result.predictions.shape
     (20,)
+
+    Ensembles of three random forests, fitted in every second window:
+
+    >>> from sklearn.ensemble import RandomForestRegressor
+    >>> forest = RandomForestRegressor(5, random_state=0)
+    >>> cv = WalkForwardSplit(22)
+    >>> result = walk_forward_predict(forest, X, y, cv=cv, refit_every=2, n_seeds=3, progress=False)
+    >>> result.windows["fitted_in"].tolist(), result.seed_predictions.shape, result.spread.shape
+    ([0, 0, 2, 2], (40, 3), (40,))
     """
     check_panel_index(X)
     check_aligned(X, y)
     several = isinstance(estimator, Mapping)
     models: dict[str, Any] = dict(estimator) if several else {"model": estimator}
     explained = _names_to_explain(models, explain)
+    _check_count("refit_every", refit_every)
+    _check_count("n_seeds", n_seeds)
+    if windows_per_program != "auto":
+        _check_count("windows_per_program", windows_per_program, "or 'auto'")
+    if n_seeds > 1:
+        check_random_states(models)
+    _check_groups(groups, explained, X)
     splits = [(RowRuns.of(train), test) for train, test in cv.split(X, y)]
-    _check_tested_once(splits, len(X))
-    groups = _groups_sharing_a_fit(models)
+    check_tested_once(splits, len(X))
+    windows = plan_windows(dates_of(X), splits, refit_every)
+    sharing = groups_sharing_a_fit(models)
     folder = None
     if checkpoint is not None:
-        folder = Checkpoint(checkpoint, run_fingerprints(groups, models, cv, X, y, explained))
-    arrays = _run(groups, models, X, y, splits, explained, folder, n_jobs, progress)
-    windows = describe_windows(dates_of(X), ((train.rows(), test) for train, test in splits))
+        kept = "None" if groups is None else json.dumps({group: list(names) for group, names in groups.items()})
+        options = {"refit_every": str(int(refit_every)), "n_seeds": str(int(n_seeds)), "contributions": kept}
+        folder = Checkpoint(checkpoint, run_fingerprints(sharing, models, cv, X, y, explained, **options))
+    n_workers = joblib.effective_n_jobs(n_jobs)  # type: ignore[arg-type]  # None is what it takes by default
+    works = [
+        GroupWork(
+            group=group,
+            models={name: models[name] for name in names},
+            explained=[name for name in explained if name in names],
+            groups=groups,
+            n_seeds=n_seeds,
+            per_program=windows_at_once(models[names[0]]) if windows_per_program == "auto" else windows_per_program,
+            checkpoint=folder,
+            n_workers=n_workers,
+            home=this_process(),
+        )
+        for group, names in sharing.items()
+    ]
+    arrays = _run(works, PanelData.of(X, y), splits, windows["fitted_in"].tolist(), folder, n_jobs, progress)
     results = {
-        name: _assemble(position, [arrays[group, window] for window in range(len(splits))], X.index, windows)
-        for group, names in groups.items()
+        name: assemble(position, [arrays[group, window] for window in range(len(splits))], X.index, windows, groups)
+        for group, names in sharing.items()
         for position, name in enumerate(names)
     }
     return {name: results[name] for name in models} if several else results["model"]
@@ -174,148 +215,90 @@ def _names_to_explain(models: Mapping[str, Any], explain: bool | Collection[str]
     return names
 
 
-def _check_tested_once(splits: list[tuple[RowRuns, IntArray]], n_rows: int) -> None:
-    if not splits:
-        raise SplitError("The splitter must yield at least one window. Got none.")
-    counts = np.bincount(np.concatenate([test for _, test in splits]), minlength=n_rows)
-    if counts.max() > 1:
-        raise SplitError(
-            f"Every row must be tested at most once. Got {int((counts > 1).sum())} rows tested more often. "
-            "Use a step that is not smaller than test_size."
+def _check_count(name: str, value: Any, other: str = "") -> None:
+    if type(value) is bool or not isinstance(value, Integral) or int(value) < 1:
+        raise ValueError(
+            f"The {name!r} parameter of walk_forward_predict must be an int in the range [1, inf)"
+            f"{f' {other}' if other else ''}. Got {value!r} instead."
         )
 
 
-def _groups_sharing_a_fit(models: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Name the groups of models that differ in ``linearized`` alone, which changes predictions and not the fit."""
-    by_key: dict[Any, list[str]] = {}
-    for name, model in models.items():
-        key: Any = name
-        parameters = model.get_params(deep=False)
-        if "linearized" in parameters:
-            del parameters["linearized"]
-            key = (type(model), joblib.hash(parameters))
-        by_key.setdefault(key, []).append(name)
-    return {" & ".join(names): names for names in by_key.values()}
+def _check_groups(groups: Mapping[str, Sequence[str]] | None, explained: list[str], X: Any) -> None:
+    """Find what is wrong with the groups before hours of fitting, as far as the names of the columns tell."""
+    if groups is None:
+        return
+    if not explained:
+        raise ValueError(
+            "'groups' must come with models to explain. Got explain=False. Pass explain=True, or groups=None."
+        )
+    if INTERCEPT in groups:
+        raise ValueError(
+            f"No group must have the name {INTERCEPT!r}, which is a column of the contributions. Rename this group."
+        )
+    layout = lag_layout(list(X.columns))
+    if layout is not None:
+        n_descriptors = len(layout.descriptor_names)
+        nothing = np.zeros((0, 1, n_descriptors))
+        linear_explanation(nothing, np.zeros(n_descriptors), descriptor_names=layout.descriptor_names).by_group(groups)
 
 
 def _run(
-    groups: Mapping[str, list[str]],
-    models: Mapping[str, Any],
-    X: "pd.DataFrame | LaggedPanel",
-    y: "pd.Series[Any]",
-    splits: list[tuple[RowRuns, IntArray]],
-    explained: list[str],
+    works: Sequence[GroupWork],
+    data: PanelData,
+    splits: Sequence[Split],
+    fitted_in: Sequence[int],
     checkpoint: Checkpoint | None,
     n_jobs: int | None,
     progress: bool,
-) -> dict[tuple[str, int], dict[str, AnyArray]]:
+) -> dict[WindowKey, dict[str, AnyArray]]:
     """Arrays of every group and window, from the checkpoint or computed."""
-    done: dict[tuple[str, int], dict[str, AnyArray]] = {}
-    todo = []
-    for window in range(len(splits)):
-        for group in groups:
-            arrays = checkpoint.load(group, window) if checkpoint is not None else None
-            if arrays is None or not np.array_equal(arrays["test_rows"], splits[window][1]):
-                todo.append((group, window))
-            else:
-                done[group, window] = arrays
-
-    def tasks() -> Iterator[Any]:
-        # Rows are cut out here, one task at a time, so that a worker receives its window and not the panel.
-        for group, window in todo:
-            runs, test = splits[window]
-            train = runs.rows()
-            yield joblib.delayed(_fit_window)(
-                group,
-                window,
-                {name: models[name] for name in groups[group]},
-                X.iloc[train],
-                y.iloc[train],
-                X.iloc[test],
-                test,
-                [name for name in explained if name in groups[group]],
-                checkpoint,
-            )
-
-    parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered", pre_dispatch="n_jobs")
-    bar = tqdm(total=len(todo) + len(done), initial=len(done), disable=not progress, unit="fit", desc="Walk forward")
-    with bar, warnings.catch_warnings():
+    done: dict[WindowKey, dict[str, AnyArray]] = {}
+    if checkpoint is not None:
+        for key in ((work.group, window) for work in works for window in range(len(splits))):
+            found = checkpoint.load(*key)
+            if found is not None and np.array_equal(found["test_rows"], splits[key[1]][1]):
+                done[key] = found
+    n_done = len(done)
+    tasks = [
+        (work, fits)
+        for work in works
+        for fits in blocks_to_run(
+            work, splits, fitted_in, [window for window in range(len(splits)) if (work.group, window) not in done]
+        )
+    ]
+    # In the order of time, all models of the first windows before the later windows.
+    tasks.sort(key=lambda task: task[1][0].window)
+    backend, _ = joblib.parallel.get_active_backend()
+    # Some engines, Ray among them, hand all results over at the end.
+    streams = isinstance(backend, joblib.parallel.SequentialBackend) or backend.supports_return_generator
+    return_as = "generator_unordered" if streams else "list"
+    parallel = joblib.Parallel(n_jobs=n_jobs, return_as=return_as, max_nbytes=_MAPPED_FROM)
+    bar = tqdm(
+        total=len(works) * len(splits),
+        initial=n_done,
+        disable=not progress,
+        unit="window",
+        desc="Walk forward",
+        smoothing=0,  # windows come in blocks: the mean speed tells more than that of the last block
+    )
+    with bar, single_threaded_algebra(), warnings.catch_warnings():
         # joblib restarts a worker whose memory has grown; results are not affected.
         warnings.filterwarnings("ignore", message="A worker stopped while some jobs", category=UserWarning)
-        for key, arrays in parallel(tasks()):
-            done[key] = arrays
-            bar.update()
+        sent = _shared(data, backend) if tasks else data
+        for block in parallel(joblib.delayed(run_block)(work, sent, fits) for work, fits in tasks):
+            for (group, window), arrays in block:
+                done[group, window] = arrays
+                # Workers on machines with disks of their own have written elsewhere.
+                if checkpoint is not None and not checkpoint.path(group, window).exists():
+                    checkpoint.save(group, window, arrays)
+            bar.update(len(block))
     return done
 
 
-def _fit_window(
-    group: str,
-    window: int,
-    models: Mapping[str, Any],
-    X_train: pd.DataFrame,
-    y_train: "pd.Series[Any]",
-    X_test: pd.DataFrame,
-    test_rows: IntArray,
-    explained: list[str],
-    checkpoint: Checkpoint | None,
-) -> tuple[tuple[str, int], dict[str, AnyArray]]:
-    """Fit once, predict (and explain) for each model of the group, and put the window on disk."""
-    start = time.perf_counter()
-    fitted = clone(next(iter(models.values()))).fit(X_train, y_train)
-    arrays: dict[str, AnyArray] = {
-        "test_rows": test_rows,
-        "fit_seconds": np.array(time.perf_counter() - start),
-    }
-    for position, (name, model) in enumerate(models.items()):
-        if len(models) > 1:
-            fitted.set_params(linearized=model.get_params(deep=False)["linearized"])
-        arrays[f"{position}/predictions"] = np.asarray(fitted.predict(X_test), dtype=np.float64)
-        if name in explained:
-            explanation = fitted.explain(X_test)
-            for part in (*_EXPLANATION_ARRAYS, "offsets"):
-                if getattr(explanation, part) is not None:
-                    arrays[f"{position}/explanation/{part}"] = getattr(explanation, part)
-            for part in _EXPLANATION_LABELS:
-                arrays[f"{position}/explanation/{part}"] = np.array(getattr(explanation, part))
-    for array in arrays.values():
-        array.setflags(write=False)
-    if checkpoint is not None:
-        checkpoint.save(group, window, arrays)
-    return (group, window), arrays
+def _shared(data: PanelData, backend: Any) -> Any:
+    """Give each worker of a dask cluster the panel.
 
-
-_EXPLANATION_ARRAYS = ("loadings", "data", "predictions", "bias", "stabilizer", "state")
-_EXPLANATION_LABELS = ("lags", "descriptor_names", "method", "coverage")
-
-
-def _assemble(
-    position: int, parts: list[dict[str, AnyArray]], index: pd.Index, windows: pd.DataFrame
-) -> WalkForwardResult:
-    """Put the windows of one model together, in the order of the windows."""
-    prefix = f"{position}/"
-    predictions: FloatArray = np.concatenate([part[f"{prefix}predictions"] for part in parts])
-    rows = np.concatenate([part["test_rows"] for part in parts])
-    explanation = None
-    if f"{prefix}explanation/loadings" in parts[0]:
-        prefix += "explanation/"
-        explanation = Explanation.concatenate([_explanation(part, prefix, index) for part in parts])
-    return WalkForwardResult(
-        predictions=pd.Series(predictions, index=index[rows], name="prediction"),
-        windows=windows.assign(fit_seconds=[float(part["fit_seconds"]) for part in parts]),
-        explanation=explanation,
-    )
-
-
-def _explanation(part: dict[str, AnyArray], prefix: str, index: pd.Index) -> Explanation:
-    """Rebuild the explanation of a window from its arrays."""
-    arrays: dict[str, Any] = {name: part[prefix + name] for name in _EXPLANATION_ARRAYS}
-    return Explanation(
-        **arrays,
-        offsets=part.get(f"{prefix}offsets"),
-        index=index[part["test_rows"]],
-        descriptor_names=tuple(str(name) for name in part[f"{prefix}descriptor_names"]),
-        lags=tuple(int(lag) for lag in part[f"{prefix}lags"]),
-        # Checkpoints of before these were kept have the default method.
-        method=str(part.get(f"{prefix}method", "lrp-all")),
-        coverage=tuple(LayerCoverage(*map(str, row)) for row in part.get(f"{prefix}coverage", ())),
-    )
+    joblib alone would hand it to a single worker, and the walk would be lost with this worker.
+    """
+    client = getattr(backend, "client", None)
+    return data if client is None else client.scatter(data, broadcast=True, hash=False)

@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import Any
 
 from skdrfm.networks._models import is_keras_model, load_keras
-from skdrfm.networks._records import NetworkMeta, TrainedNetwork, TrainingOptions
+from skdrfm.networks._records import NetworkMeta, TrainedNetwork, TrainingJob, TrainingOptions
 
 _LAZY = {
     "AdditiveLSTMCell": "skdrfm.networks._additive",
@@ -14,9 +14,11 @@ _LAZY = {
     "keras_predict": "skdrfm.networks._training",
     "rebuild": "skdrfm.networks._training",
     "train": "skdrfm.networks._training",
+    "train_many": "skdrfm.networks._training",
+    "why_not_together": "skdrfm.networks._training",
 }
 
-__all__ = ["NetworkMeta", "TrainedNetwork", "TrainingOptions", "is_keras_model", "load_keras", *_LAZY]
+__all__ = ["NetworkMeta", "TrainedNetwork", "TrainingJob", "TrainingOptions", "is_keras_model", "load_keras", *_LAZY]
 
 
 def __getattr__(name: str) -> Any:

@@ -62,6 +62,37 @@ class TrainingOptions:
 
 
 @dataclass(frozen=True)
+class TrainingJob:
+    """One network to train.
+
+    Parameters
+    ----------
+    builder : callable
+        ``builder(meta)`` returns an uncompiled (or compiled) Keras model with one output unit.
+    meta : NetworkMeta
+        Shape of the input, seed and dtype.
+    options : TrainingOptions
+        How to train.
+    X : ndarray of shape (n_samples, n_timesteps, n_features)
+        Training rows.
+    y : ndarray of shape (n_samples,)
+        Targets.
+    sample_weight : ndarray of shape (n_samples,), default=None
+        Weights of the training rows.
+    validation : tuple (X, y) or (X, y, sample_weight), default=None
+        Rows whose loss chooses the epoch; never trained on.
+    """
+
+    builder: "Builder"
+    meta: NetworkMeta
+    options: TrainingOptions
+    X: FloatArray
+    y: FloatArray
+    sample_weight: FloatArray | None = None
+    validation: tuple[FloatArray, ...] | None = None
+
+
+@dataclass(frozen=True)
 class TrainedNetwork:
     """A trained network as plain data.
 

@@ -1,25 +1,40 @@
-"""Training through scikeras, and back from plain data to a Keras model."""
+"""Training by our own program or through scikeras, and back from plain data to a Keras model."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Any
 
 import keras
 import numpy as np
+from scikeras.utils.random_state import tensorflow_random_state
 from scikeras.wrappers import KerasRegressor
 from tensorflow.python.eager import context as tensorflow_context
 
 from skdrfm._typing import FloatArray
 from skdrfm.exceptions import NonFiniteError, UnsupportedLayerError
+from skdrfm.networks._builders import build_dense, build_recurrent
 from skdrfm.networks._canonize import canonize
-from skdrfm.networks._records import Builder, NetworkMeta, TrainedNetwork, TrainingOptions
+from skdrfm.networks._chain import Chain, NotBatchable, read_chain
+from skdrfm.networks._records import Builder, NetworkMeta, TrainedNetwork, TrainingJob, TrainingOptions
+from skdrfm.networks._together import EAGER_UP_TO, Fitted, Start, run_together, trains_with_program
 
 # Seeds and the default float are states of the whole process while a network trains: threads take turns.
 _ONE_AT_A_TIME = threading.Lock()
 
-# Tracing a training step costs as much as running this many of them as they are; the results agree to rounding.
-_EAGER_UP_TO = 16
+
+@dataclass(frozen=True)
+class _Template:
+    """A built model, from which trained networks are made by setting its weights."""
+
+    model: Any
+    config: str
+    weights: tuple[FloatArray, ...]
+    # Why the model cannot be trained by our own program, or what it is for it.
+    chain: Chain | str
+    seeds: tuple[int, ...] = ()
 
 
 def train(
@@ -32,77 +47,154 @@ def train(
     sample_weight: FloatArray | None = None,
     validation: tuple[FloatArray, ...] | None = None,
 ) -> TrainedNetwork:
-    """Build and train a network and return it as plain data.
-
-    The result depends on the arguments alone: weights, dropout and the shuffling of rows are drawn from
-    ``meta.seed``, and the random states of Python, NumPy and TensorFlow are left as they were.
+    """Build and train one network; see `train_many`.
 
     Parameters
     ----------
-    builder : callable
-        ``builder(meta)`` returns an uncompiled (or compiled) Keras model with one output unit.
-    meta : NetworkMeta
-        Shape of the input, seed and dtype.
-    options : TrainingOptions
-        How to train.
-    X : ndarray of shape (n_samples, n_timesteps, n_features)
-        Training rows.
-    y : ndarray of shape (n_samples,)
-        Targets.
-    sample_weight : ndarray of shape (n_samples,), default=None
-        Weights of the training rows.
-    validation : tuple (X, y) or (X, y, sample_weight), default=None
-        Rows whose loss chooses the epoch; never trained on.
+    builder, meta, options, X, y, sample_weight, validation
+        As in `TrainingJob`.
 
     Returns
     -------
     TrainedNetwork
         Architecture, weights, NumPy network and loss history.
+    """
+    return train_many([TrainingJob(builder, meta, options, X, y, sample_weight, validation)])[0]
+
+
+def train_many(jobs: Sequence[TrainingJob], *, width: int = 1) -> list[TrainedNetwork]:
+    """Build and train networks and return them as plain data.
+
+    A result depends on its job alone: weights, dropout and the shuffling of rows are drawn from ``meta.seed``, and
+    the random states of Python, NumPy and TensorFlow are left as they were. Networks whose layers, loss and optimizer
+    our own program knows are trained by it, those of the same architecture side by side; all others through scikeras,
+    one after the other.
+
+    Parameters
+    ----------
+    jobs : sequence of TrainingJob
+        What to train.
+    width : int, default=1
+        Networks trained side by side in one program. Results agree for any width up to rounding, and to the last bit
+        for any number of jobs of the same width.
+
+    Returns
+    -------
+    list of TrainedNetwork
+        Architecture, weights, NumPy network and loss history of each job.
 
     Raises
     ------
     NonFiniteError
         If training diverged, that is, a weight became NaN or infinite.
     """
+    templates = [_template(job.builder, job.meta) for job in jobs]
+    ours = {
+        number: Start(job, template.chain, list(template.weights), template.seeds)
+        for number, (job, template) in enumerate(zip(jobs, templates, strict=True))
+        if not isinstance(template.chain, str) and trains_with_program(job)
+    }
+    fitted = dict(zip(ours, run_together(list(ours.values()), width=width), strict=True))
+    trained = []
+    for number, (job, template) in enumerate(zip(jobs, templates, strict=True)):
+        result = fitted.get(number) or _train_with_keras(job)
+        trained.append(_as_plain_data(template, result, job.options))
+    return trained
+
+
+def why_not_together(builder: Builder, meta: NetworkMeta) -> str:
+    """Say why the networks of a builder cannot be trained side by side.
+
+    Parameters
+    ----------
+    builder : callable
+        The builder.
+    meta : NetworkMeta
+        Shape of the input, seed and dtype.
+
+    Returns
+    -------
+    str
+        Completes "the model ... "; empty if they can.
+    """
+    chain = _template(builder, meta).chain
+    return chain if isinstance(chain, str) else ""
+
+
+def _template(builder: Builder, meta: NetworkMeta) -> _Template:
+    """Build a model; those of our own builders are kept, since many windows begin with the same one."""
+    if isinstance(builder, partial) and builder.func in (build_recurrent, build_dense) and not builder.args:
+        return _kept_template(builder.func, tuple(sorted(builder.keywords.items())), meta)
+    return _new_template(builder, meta)
+
+
+@lru_cache(maxsize=32)
+def _kept_template(builder: Any, keywords: tuple[tuple[str, Any], ...], meta: NetworkMeta) -> _Template:
+    return _new_template(partial(builder, **dict(keywords)), meta)
+
+
+def _new_template(builder: Builder, meta: NetworkMeta) -> _Template:
+    with _ONE_AT_A_TIME, _tensorflow_state_kept(), _default_float(meta.dtype), tensorflow_random_state(meta.seed):
+        model = builder(meta)
+    weights = tuple(np.asarray(weight) for weight in model.get_weights())
+    try:
+        chain, own_seeds = read_chain(model)
+    except NotBatchable as reason:
+        return _Template(model, model.to_json(), weights, str(reason))
+    others = np.random.SeedSequence([meta.seed, 2]).generate_state(len(own_seeds))
+    seeds = tuple(int(other if seed is None else seed) for seed, other in zip(own_seeds, others, strict=True))
+    return _Template(model, model.to_json(), weights, chain, seeds)
+
+
+def _as_plain_data(template: _Template, fitted: Fitted, options: TrainingOptions) -> TrainedNetwork:
+    if not all(np.isfinite(weight).all() for weight in fitted.weights):
+        raise NonFiniteError(
+            "The weights of a trained network must be finite. Training diverged after "
+            f"{len(fitted.history['loss'])} epochs. Lower learning_rate (got {options.learning_rate:g}) or rescale "
+            "X and y."
+        )
+    with _ONE_AT_A_TIME:
+        template.model.set_weights(fitted.weights)
+        try:
+            network, unsupported = canonize(template.model), ""
+        except UnsupportedLayerError as error:
+            network, unsupported = None, str(error)
+    return TrainedNetwork(
+        config=template.config,
+        weights=tuple(fitted.weights),
+        network=network,
+        unsupported=unsupported,
+        history=fitted.history,
+    )
+
+
+def _train_with_keras(job: TrainingJob) -> Fitted:
+    """Train through scikeras: callbacks, losses, optimizers and layers as Keras knows them."""
+    options = job.options
     keras_options: dict[str, Any] = {}
     if isinstance(options.optimizer, str):
         keras_options["optimizer__learning_rate"] = options.learning_rate
-    if validation is not None:
-        keras_options["fit__validation_data"] = validation
+    if job.validation is not None:
+        keras_options["fit__validation_data"] = job.validation
         keras_options["fit__validation_batch_size"] = options.batch_size
     wrapper = KerasRegressor(
         model=_build,
-        model__builder=builder,
-        model__network_meta=meta,
+        model__builder=job.builder,
+        model__network_meta=job.meta,
         loss=options.loss,
         optimizer=options.optimizer,
         epochs=options.epochs,
         batch_size=options.batch_size,
-        callbacks=[*options.callbacks, *_early_stopping(options, validation is not None)],
+        callbacks=[*options.callbacks, *_early_stopping(options, job.validation is not None)],
         verbose=options.verbose,
-        random_state=meta.seed,
-        run_eagerly=options.epochs * -(-len(X) // options.batch_size) <= _EAGER_UP_TO,
+        random_state=job.meta.seed,
+        run_eagerly=options.epochs * -(-len(job.X) // options.batch_size) <= EAGER_UP_TO,
         **keras_options,
     )
-    with _ONE_AT_A_TIME, _tensorflow_state_kept(), _default_float(meta.dtype):
-        wrapper.fit(X, y, sample_weight=sample_weight)
-    model = wrapper.model_
-    weights = tuple(np.asarray(weight) for weight in model.get_weights())
-    if not all(np.isfinite(weight).all() for weight in weights):
-        raise NonFiniteError(
-            "The weights of a trained network must be finite. Training diverged after "
-            f"{len(wrapper.history_['loss'])} epochs. Lower learning_rate (got {options.learning_rate:g}) or rescale "
-            "X and y."
-        )
-    try:
-        network, unsupported = canonize(model), ""
-    except UnsupportedLayerError as error:
-        network, unsupported = None, str(error)
-    return TrainedNetwork(
-        config=model.to_json(),
-        weights=weights,
-        network=network,
-        unsupported=unsupported,
+    with _ONE_AT_A_TIME, _tensorflow_state_kept(), _default_float(job.meta.dtype):
+        wrapper.fit(job.X, job.y, sample_weight=job.sample_weight)
+    return Fitted(
+        weights=[np.asarray(weight) for weight in wrapper.model_.get_weights()],
         history={key: [float(value) for value in values] for key, values in wrapper.history_.items()},
     )
 

@@ -12,7 +12,8 @@ from sklearn.linear_model import LinearRegression
 from skdrfm import DeepRecurrentFactorRegressor, WalkForwardSplit, make_factor_panel, walk_forward_predict
 from skdrfm.exceptions import CheckpointError, CoverageWarning, PanelError, SplitError
 from skdrfm.factor_model import LinearFactorRegressor
-from skdrfm.model_selection._validation import _explanation, _groups_sharing_a_fit
+from skdrfm.model_selection._assemble import _explanation
+from skdrfm.model_selection._plan import groups_sharing_a_fit
 from skdrfm.panel import LaggedPanel
 
 
@@ -161,7 +162,7 @@ class TestSharing:
             "wider": DeepRecurrentFactorRegressor(units=3, epochs=1, random_state=0),
             "linear": LinearRegression(),
         }
-        assert list(_groups_sharing_a_fit(models).values()) == [["LSTM", "LSTM+LRP"], ["wider"], ["linear"]]
+        assert list(groups_sharing_a_fit(models).values()) == [["LSTM", "LSTM+LRP"], ["wider"], ["linear"]]
         pair = {name: models[name] for name in ("LSTM", "LSTM+LRP")}
         results = walk(pair, panel, explain=["LSTM+LRP"], cv=WalkForwardSplit(12, 4))
         alone = walk(models["LSTM+LRP"], panel, cv=WalkForwardSplit(12, 4))
@@ -205,7 +206,7 @@ class TestCheckpoint:
         [
             ({"model": LinearFactorRegressor(fit_intercept=False)}, "model model: was .*fit_intercept=True"),
             ({"cv": WalkForwardSplit(13)}, "splitter: was .*train_size=12.*now .*train_size=13"),
-            ({"explain": True}, "explained: was , now model"),
+            ({"explain": True}, "explained: was nothing, now model"),
             ({"data": True}, "data: was"),
         ],
     )
