@@ -12,7 +12,7 @@ Multi-Factor Model. https://arxiv.org/abs/1901.11493
 from importlib import import_module
 from typing import Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 # name -> module that defines it
 _EXPORTS = {

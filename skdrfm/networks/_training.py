@@ -1,6 +1,7 @@
 """Training by our own program or through scikeras, and back from plain data to a Keras model."""
 
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from scikeras.wrappers import KerasRegressor
 from tensorflow.python.eager import context as tensorflow_context
 
 from skdrfm._typing import FloatArray
-from skdrfm.exceptions import NonFiniteError, UnsupportedLayerError
+from skdrfm.exceptions import NonFiniteError, SkdrfmWarning, UnsupportedLayerError
 from skdrfm.networks._builders import build_dense, build_recurrent
 from skdrfm.networks._canonize import canonize
 from skdrfm.networks._chain import Chain, NotBatchable, read_chain
@@ -87,6 +88,11 @@ def train_many(jobs: Sequence[TrainingJob], *, width: int = 1) -> list[TrainedNe
     ------
     NonFiniteError
         If training diverged, that is, a weight became NaN or infinite.
+
+    Warns
+    -----
+    SkdrfmWarning
+        If networks that should train side by side cannot.
     """
     templates = [_template(job.builder, job.meta) for job in jobs]
     ours = {
@@ -94,12 +100,27 @@ def train_many(jobs: Sequence[TrainingJob], *, width: int = 1) -> list[TrainedNe
         for number, (job, template) in enumerate(zip(jobs, templates, strict=True))
         if not isinstance(template.chain, str) and trains_with_program(job)
     }
+    if width > 1 and len(ours) < len(jobs):
+        _tell_what_is_alone(jobs, templates, n_alone=len(jobs) - len(ours))
     fitted = dict(zip(ours, run_together(list(ours.values()), width=width), strict=True))
     trained = []
     for number, (job, template) in enumerate(zip(jobs, templates, strict=True)):
         result = fitted.get(number) or _train_with_keras(job)
         trained.append(_as_plain_data(template, result, job.options))
     return trained
+
+
+def _tell_what_is_alone(jobs: Sequence[TrainingJob], templates: Sequence[_Template], *, n_alone: int) -> None:
+    """Say that networks that should train side by side train one after the other, and why."""
+    reasons = {template.chain for template in templates if isinstance(template.chain, str)}
+    if not all(trains_with_program(job) for job in jobs):
+        reasons.add("has callbacks, a loss or an optimizer that only Keras knows")
+    warnings.warn(
+        f"{n_alone} of {len(jobs)} networks are trained one after the other by Keras, not side by side: the model "
+        f"{', '.join(sorted(reasons))}. The results are as good; pass windows_per_program=1 if this is meant.",
+        SkdrfmWarning,
+        stacklevel=2,
+    )
 
 
 def why_not_together(builder: Builder, meta: NetworkMeta) -> str:

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from skdrfm import networks
-from skdrfm.exceptions import NonFiniteError
+from skdrfm.exceptions import NonFiniteError, SkdrfmWarning
 from skdrfm.networks import NetworkMeta, TrainingJob, TrainingOptions, _together
 from skdrfm.networks._chain import DenseLayer
 from skdrfm.networks._forward import _drop
@@ -243,6 +243,17 @@ class TestProgram:
             return keras.Sequential([keras.Input((meta.n_timesteps, meta.n_features)), *layers, keras.layers.Dense(1)])
 
         assert re.search(reason, networks.why_not_together(build, NetworkMeta(N_STEPS, N_FEATURES)))
+
+    def test_what_cannot_be_batched_is_trained_all_the_same_and_a_message_says_why(self):
+        def build(meta):
+            layers = [keras.layers.GRU(2, name="memory"), keras.layers.Dense(1)]
+            return keras.Sequential([keras.Input((meta.n_timesteps, meta.n_features)), *layers])
+
+        jobs = [job(build, dtype="float32", epochs=1), job(BUILDERS["one direction"], dtype="float32", epochs=1)]
+        with pytest.warns(SkdrfmWarning, match=r"1 of 2 networks .* the model has a layer 'memory' \(GRU\)"):
+            first, second = networks.train_many(jobs, width=2)
+        for own, result in zip(jobs, (first, second), strict=True):
+            assert_equal_weights(result, networks.train_many([own])[0], rtol=1e-6)
 
     def test_branches_are_no_chain(self):
         def build(meta):

@@ -130,7 +130,7 @@ class TestProperties:
                 FrozenEstimator(Ridge().fit([[0.0], [1.0]], [0, 2])),
             ),
         ],
-        ids=str,
+        ids=lambda value: type(value).__name__,
     )
     def test_different_values_have_different_texts(self, one, other):
         first, second = describe_parameters(Holder(one)).values, describe_parameters(Holder(other)).values
@@ -148,7 +148,7 @@ class TestProperties:
             (Config(0.1, "adam"), Config(0.1, "adam_1")),
             (np.arange(3), np.arange(3).copy()),
         ],
-        ids=str,
+        ids=lambda value: type(value).__name__,
     )
     def test_equal_values_have_equal_texts(self, one, other):
         assert text_of(one) == text_of(other)
