@@ -128,6 +128,8 @@ def read_chain(model: Any) -> tuple[Chain, tuple[int | None, ...]]:
     NotBatchable
         If a layer, an option or the shape of the graph is not supported.
     """
+    if model.compiled:
+        raise NotBatchable("comes compiled from its builder, with a loss and an optimizer of its own")
     chain: list[Layer] = []
     seeds: list[int | None] = []
     for layer in _layers_in_order(model):

@@ -73,6 +73,8 @@ class Steps:
 
     Parameters
     ----------
+    number : int
+        Steps to take; a graph expects as many as it takes in a call, and looks at no others.
     x : ndarray of shape (n_steps, n_windows, batch_size, n_timesteps, n_features)
         Inputs.
     y, weight : ndarray of shape (n_steps, n_windows, batch_size)
@@ -81,6 +83,7 @@ class Steps:
         Rows in the batch; 0 where a window takes no step.
     """
 
+    number: int
     x: FloatArray
     y: FloatArray
     weight: FloatArray
@@ -116,8 +119,8 @@ class Program:
         losses : ndarray of shape (n_windows,)
             Sum over the steps of loss times rows, penalties included.
         """
-        n_steps = tf.constant(len(steps.counts), dtype=tf.int32)
-        arrays = [self._filled(part) for part in (steps.x, steps.y, steps.weight, steps.counts)]
+        n_steps = tf.constant(steps.number, dtype=tf.int32)
+        arrays = [tf.constant(part) for part in (steps.x, steps.y, steps.weight, steps.counts)]
         rate = tf.constant(learning_rate, dtype=self.key.dtype)
         keys = tf.constant(seeds, dtype=tf.int32)
         weights, slots, taken, losses = self._train(
@@ -134,14 +137,6 @@ class Program:
         """L2 penalty of each window."""
         total = penalty(self.key.chain, state.weights)
         return np.zeros(self.key.n_windows) if total is None else np.asarray(total.numpy(), dtype=np.float64)
-
-    def _filled(self, part: FloatArray) -> Any:
-        """As many steps as the graph expects; those beyond the given ones are not looked at."""
-        if self.key.mode != "eager" and len(part) < self.steps_per_call:
-            full = np.zeros((self.steps_per_call, *part.shape[1:]), dtype=part.dtype)
-            full[: len(part)] = part
-            part = full
-        return tf.constant(part)
 
     def _train_steps(
         self,

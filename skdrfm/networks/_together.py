@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ class Start:
             n_features=job.meta.n_features,
             dtype=job.meta.dtype,
             loss=job.options.loss,
-            optimizer=job.options.optimizer,
+            optimizer=job.options.optimizer.lower(),
             mode=mode,
         )
 
@@ -116,7 +117,6 @@ class _Windows:
 
     def __init__(self, compiled: Program, starts: Sequence[Start]) -> None:
         self.program = compiled
-        self.starts = starts
         self.jobs = [replace(start.job, X=np.asarray(start.job.X, dtype=compiled.key.dtype)) for start in starts]
         self.options = self.jobs[0].options
         n_empty = compiled.key.n_windows - len(starts)
@@ -178,7 +178,7 @@ class _Windows:
         at_once = self.program.steps_per_call
         for first in range(0, n_steps, at_once):
             number = min(at_once, n_steps - first)
-            shape = (number, key.n_windows, key.batch_size)
+            shape = (number if key.mode == "eager" else at_once, key.n_windows, key.batch_size)
             x = np.zeros((*shape, key.n_timesteps, key.n_features), dtype=key.dtype)
             y, weight = np.zeros(shape, dtype=key.dtype), np.zeros(shape, dtype=key.dtype)
             counts = np.zeros(shape[:2], dtype=key.dtype)
@@ -191,26 +191,36 @@ class _Windows:
                     y[place] = job.y[batch]
                     weight[place] = 1 if job.sample_weight is None else job.sample_weight[batch]
                     counts[step, window] = len(batch)
-            yield Steps(x, y, weight, counts)
+            yield Steps(number, x, y, weight, counts)
 
     def _validate(self, windows: Sequence[int]) -> dict[int, float]:
         """Weighted mean loss over the validation rows of each window, penalties included."""
+        total = np.zeros(self.program.key.n_windows)
+        for batch in self._validation_batches:
+            total += self.program.evaluate(self.state, *batch)
+        penalties = self.program.penalties(self.state)
+        return {window: float(total[window] / self._n_validation(window) + penalties[window]) for window in windows}
+
+    @cached_property
+    def _validation_batches(self) -> list[tuple[FloatArray, FloatArray, FloatArray]]:
+        """Validation rows of all windows, filled up with rows of weight 0; they are the same in each epoch."""
         key = self.program.key
-        parts = {window: self.jobs[window].validation for window in windows}
-        sizes = {window: len(part[0]) for window, part in parts.items() if part is not None}
-        total = np.zeros(key.n_windows)
-        for first in range(0, max(sizes.values()), key.batch_size):
+        batches = []
+        for first in range(0, max(map(self._n_validation, range(len(self.jobs)))), key.batch_size):
             x = np.zeros((key.n_windows, key.batch_size, key.n_timesteps, key.n_features), dtype=key.dtype)
             y, weight = (np.zeros((key.n_windows, key.batch_size), dtype=key.dtype) for _ in range(2))
-            for window, part in parts.items():
-                assert part is not None
-                rows = slice(first, first + key.batch_size)
-                n_rows = len(part[1][rows])
-                x[window, :n_rows], y[window, :n_rows] = part[0][rows], part[1][rows]
-                weight[window, :n_rows] = part[2][rows] if len(part) > 2 else 1
-            total += self.program.evaluate(self.state, x, y, weight)
-        penalties = self.program.penalties(self.state)
-        return {window: float(total[window] / size + penalties[window]) for window, size in sizes.items()}
+            for window, job in enumerate(self.jobs):
+                part = [rows[first : first + key.batch_size] for rows in job.validation or ()]
+                if part:
+                    n_rows = len(part[1])
+                    x[window, :n_rows], y[window, :n_rows] = part[0], part[1]
+                    weight[window, :n_rows] = part[2] if len(part) > 2 else 1
+            batches.append((x, y, weight))
+        return batches
+
+    def _n_validation(self, window: int) -> int:
+        validation = self.jobs[window].validation
+        return 0 if validation is None else len(validation[0])
 
     def _weights_of(self, window: int) -> list[FloatArray]:
         return [np.array(weight[window]) for weight in self.state.weights]

@@ -83,6 +83,25 @@ class TestReferenceValues:
         result, expected = networks.train_many([own])[0], _train_with_keras(own)
         assert_equal_weights(result, expected, rtol=KERAS_ADAM, atol=KERAS_ADAM)
 
+    @pytest.mark.parametrize("name", ["Adam", "RMSprop", "SGD"])
+    def test_names_of_optimizers_may_begin_with_a_capital_as_in_keras(self, name):
+        own, small = (
+            job(BUILDERS["perceptron with penalties"], epochs=2, optimizer=text) for text in (name, name.lower())
+        )
+        assert_equal_weights(networks.train_many([own])[0], networks.train_many([small])[0], rtol=0, atol=0)
+
+    def test_a_model_that_comes_compiled_keeps_its_own_optimizer(self):
+        def build(meta):
+            model = BUILDERS["perceptron with penalties"](meta)
+            model.compile(loss="mse", optimizer=keras.optimizers.SGD(0.5))
+            return model
+
+        own = job(build, n=40, batch_size=40, epochs=3)
+        result, expected = networks.train_many([own])[0], _train_with_keras(own)
+        assert_equal_weights(result, expected, rtol=1e-7, atol=1e-9)
+        other = job(BUILDERS["perceptron with penalties"], n=40, batch_size=40, epochs=3)
+        assert any((a != b).any() for a, b in zip(result.weights, networks.train_many([other])[0].weights, strict=True))
+
     def test_adam_is_the_formula_of_its_paper(self):
         # Kingma and Ba 2015, section 2 ("the order of computation"), one number at a time.
         key = ProgramKey((DenseLayer(1, "linear", False, 0.0),), 2, 1, 1, 1, "float64", "mse", "adam", "eager")
