@@ -125,6 +125,75 @@ def _pid():
     return {"pid": os.getpid()}
 
 
+NETWORKS = """
+import sys
+import joblib
+import numpy as np
+from dask.distributed import Client, LocalCluster
+from skdrfm import DeepRecurrentFactorRegressor, WalkForwardSplit, make_factor_panel, walk_forward_predict
+
+if __name__ == "__main__":
+    way, windows_per_program, out = sys.argv[1:]
+    # 240 rows in batches of 8, 22 epochs: enough steps to be trained by a compiled program.
+    options = {"epochs": 22, "batch_size": 8, "dropout": 0.1, "dtype": "float64"}
+    model = DeepRecurrentFactorRegressor(units=3, random_state=0, **options)
+
+    def walk(n_jobs=None):
+        return walk_forward_predict(
+            model,
+            *make_factor_panel(n_dates=16, n_assets=20, n_descriptors=3, random_state=1),
+            cv=WalkForwardSplit(12),
+            n_jobs=n_jobs,
+            windows_per_program=int(windows_per_program),
+            explain=True,
+            progress=False,
+        )
+
+    if way == "dask":
+        cluster = LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None)
+        with cluster, Client(cluster), joblib.parallel_config(backend="dask"):
+            result = walk()
+    else:
+        result = walk(int(way))
+    np.savez(out, predictions=result.predictions, loadings=result.explanation.loadings)
+"""
+
+
+@pytest.fixture(scope="module")
+def networks(tmp_path_factory):
+    """Predictions and loadings by number of workers and windows in a program, each from a process of its own."""
+    folder = tmp_path_factory.mktemp("networks")
+    script = folder / "job.py"
+    script.write_text(NETWORKS)
+    results = {}
+    for way, windows_per_program in (("1", 2), ("2", 2), ("dask", 2), ("1", 1), ("1", 4)):
+        out = folder / f"{way}-{windows_per_program}.npz"
+        subprocess.run(
+            [sys.executable, script, way, str(windows_per_program), out],
+            check=True,
+            timeout=300,
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+            capture_output=True,
+        )
+        with np.load(out) as arrays:
+            results[way, windows_per_program] = dict(arrays)
+    return results
+
+
+class TestNetworks:
+    @pytest.mark.parametrize("way", ["2", "dask"])
+    def test_fresh_processes_give_the_same_bits_for_any_number_of_workers(self, networks, way):
+        for name, expected in networks["1", 2].items():
+            assert np.ptp(expected) > 0
+            assert networks[way, 2][name].tobytes() == expected.tobytes()
+
+    @pytest.mark.parametrize("windows_per_program", [1, 4])
+    def test_windows_in_a_program_change_nothing_beyond_rounding(self, networks, windows_per_program):
+        for name, expected in networks["1", 2].items():
+            scale = np.abs(expected).max()
+            np.testing.assert_allclose(networks["1", windows_per_program][name], expected, rtol=1e-4, atol=1e-9 * scale)
+
+
 RAY = """
 import logging, sys
 import joblib, ray
