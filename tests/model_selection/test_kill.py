@@ -43,27 +43,37 @@ JOB = """
 import os, threading, time
 import joblib
 import numpy as np
-from skdrfm import WalkForwardSplit, make_factor_panel, walk_forward_predict
+from sklearn.ensemble import RandomForestRegressor
+from skdrfm import WalkForwardSplit, make_factor_panel, run_study, walk_forward_predict
 from skdrfm.factor_model import LinearFactorRegressor
 from skdrfm.model_selection._checkpoint import Checkpoint
 
 PANEL = make_factor_panel(n_dates=52, n_assets=6, n_descriptors=2, entry_exit=0.2, random_state=0)
 
 
-def note(word, X):
-    line = f"{word} {os.getpid()}-{threading.get_ident()} {X.index.get_level_values('date').max():%Y-%m}\\n"
+def note(word, model, X):
+    fit = f"{type(model).__name__}:{X.index.get_level_values('date').max():%Y-%m}"
+    line = f"{word} {os.getpid()}-{threading.get_ident()} {fit}\\n"
     descriptor = os.open(os.environ["KILL_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(descriptor, line.encode())
     os.close(descriptor)
 
 
-class LoggedRegressor(LinearFactorRegressor):
+class Logged:
     def fit(self, X, y):
-        note("start", X)
+        note("start", self, X)
         time.sleep(0.01)
         super().fit(X, y)
-        note("finish", X)
+        note("finish", self, X)
         return self
+
+
+class LoggedRegressor(Logged, LinearFactorRegressor):
+    pass
+
+
+class LoggedForest(Logged, RandomForestRegressor):
+    pass
 
 
 def estimator(name):
@@ -81,6 +91,21 @@ def walk(folder, log, out, n_jobs=1, backend="loky", model="linear", train_size=
             estimator(model), *PANEL, cv=cv, n_jobs=n_jobs, explain=True, checkpoint=folder, progress=False, **options
         )
     np.savez(out, predictions=result.predictions, loadings=result.explanation.loadings)
+
+
+def study(folder, log, out, n_jobs=1, backend="loky"):
+    os.environ["KILL_LOG"] = log
+    models = {"Linear": LoggedRegressor(), "Forest": LoggedForest(n_estimators=3, random_state=0)}
+    options = {"lags": (0, 1), "train_size": 12, "n_quantiles": 2, "cost": 0.001}
+    with joblib.parallel_config(backend=backend):
+        found = run_study(*PANEL, models=models, **options, n_jobs=n_jobs, checkpoint=folder, progress=False)
+    np.savez(
+        out,
+        table=found.table,
+        contributions=found.contributions["Linear"],
+        **{name: result.predictions for name, result in found.results.items()},
+        **{f"{name} returns": backtest.long_short for name, backtest in found.backtests.items()},
+    )
 
 
 def save(folder, at):
@@ -164,7 +189,8 @@ def in_flight(log):
 
 def assert_same_results(first, second):
     with np.load(first) as one, np.load(second) as other:
-        assert set(one.files) == set(other.files) == {"predictions", "loadings"}
+        assert set(one.files) == set(other.files)
+        assert len(one.files) >= 2
         for name in one.files:
             assert one[name].tobytes() == other[name].tobytes()
 
@@ -173,12 +199,12 @@ def windows_on_disk(folder):
     return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.rglob("window-*.npz")}
 
 
-def kill_and_resume(server, folder, rng, n_kills, longest, **options):
-    """Kill a walk at random moments until it ends or was killed often enough; the logs and what was on disk."""
+def kill_and_resume(server, folder, rng, n_kills, longest, *, call, **options):
+    """Kill a job at random moments until it ends or was killed often enough; the logs and what was on disk."""
     logs, on_disk = [], []
     while True:
         log = folder / f"log-{len(logs)}"
-        pid = server.start("walk", folder=folder / "walk", log=log, out=folder / "out.npz", **options)
+        pid = server.start(call, folder=folder / "walk", log=log, out=folder / "out.npz", **options)
         logs.append(log)
         if len(on_disk) < n_kills:
             while not starts(log) and not server.has_ended(0.001):
@@ -202,15 +228,15 @@ def assert_no_parts_stay(folder):
             remove_leftovers(own)
 
 
-def check_killed_walks(server, uninterrupted, tmp_path, seed, n_kills, longest, **options):
+def check_killed(server, uninterrupted, tmp_path, seed, n_kills, longest, *, n_fits=N_WINDOWS, call="walk", **options):
     rng, n_killed, rounds = np.random.default_rng(seed), 0, 0
     while n_killed < n_kills:
         folder = tmp_path / f"round-{rounds}"
         folder.mkdir()
-        logs, on_disk = kill_and_resume(server, folder, rng, n_kills - n_killed, longest, **options)
+        logs, on_disk = kill_and_resume(server, folder, rng, n_kills - n_killed, longest, call=call, **options)
         assert_same_results(folder / "out.npz", uninterrupted)
         begun = {window for log in logs for _, window in starts(log)}
-        assert len(begun) == N_WINDOWS
+        assert len(begun) == n_fits
         for position, log in enumerate(logs):
             finished = set(starts(log)) - in_flight(log)
             later = {window for other in logs[position + 1 :] for _, window in starts(other)}
@@ -218,7 +244,7 @@ def check_killed_walks(server, uninterrupted, tmp_path, seed, n_kills, longest, 
             own = [window for _, window in starts(log)]
             assert len(own) == len(set(own))
         final = windows_on_disk(folder / "walk")
-        assert len(final) == N_WINDOWS
+        assert len(final) == n_fits
         for found in on_disk:
             assert found.items() <= final.items()
         assert_no_parts_stay(folder / "walk")
@@ -229,12 +255,22 @@ def check_killed_walks(server, uninterrupted, tmp_path, seed, n_kills, longest, 
 
 @pytest.mark.parametrize(("n_jobs", "backend"), [(1, "loky"), (2, "threading")])
 def test_a_walk_killed_at_20_random_moments_ends_with_the_same_bits(server, uninterrupted, tmp_path, n_jobs, backend):
-    check_killed_walks(server, uninterrupted, tmp_path, n_jobs, 20, 0.06, n_jobs=n_jobs, backend=backend)
+    check_killed(server, uninterrupted, tmp_path, n_jobs, 20, 0.06, n_jobs=n_jobs, backend=backend)
+
+
+@pytest.mark.parametrize(("n_jobs", "backend"), [(1, "loky"), (2, "threading")])
+def test_a_study_killed_at_20_random_moments_ends_with_the_same_bits(server, tmp_path, n_jobs, backend):
+    whole = {"folder": tmp_path / "whole", "log": tmp_path / "log", "out": tmp_path / "whole.npz"}
+    assert server.run("study", **whole) == 0
+    n_fits = len(starts(tmp_path / "log"))
+    assert n_fits == 2 * (N_WINDOWS - 1)
+    options = {"call": "study", "n_fits": n_fits, "n_jobs": n_jobs, "backend": backend}
+    check_killed(server, whole["out"], tmp_path, 10 + n_jobs, 20, 0.3, **options)
 
 
 @pytest.mark.slow
 def test_a_walk_in_workers_of_loky_that_is_killed_ends_with_the_same_bits(server, uninterrupted, tmp_path):
-    check_killed_walks(server, uninterrupted, tmp_path, 3, 6, 0.1, n_jobs=2)
+    check_killed(server, uninterrupted, tmp_path, 3, 6, 0.1, n_jobs=2)
 
 
 @pytest.mark.parametrize("at", ["content", "fsync", "replace", "folder"])
