@@ -32,6 +32,7 @@ with warnings.catch_warnings():
     from alphalens.utils import get_clean_factor
 
 BAR = 20
+AGREEMENT_DATES = 20
 NAMES = 5_139
 WINDOWS, TRAIN_DATES = 720, 60
 
@@ -94,9 +95,10 @@ def check_agreement(panel: Panel) -> float:
 
     5,139 names are no multiple of 5, so ``qcut`` gives some quantiles a name more; the dates are cut to a multiple.
     """
-    returns, scores = (part[part.index.get_level_values("asset") < NAMES // 5 * 5] for part in panel)
-    first = returns.index.get_level_values("date") <= returns.index[20 * (NAMES // 5 * 5)][0]
-    part = returns[first], scores[first]
+    index = panel[0].index
+    first = index.get_level_values("date").isin(index.unique("date")[:AGREEMENT_DATES])
+    kept = first & (index.get_level_values("asset") < NAMES // 5 * 5)
+    part = panel[0][kept], panel[1][kept]
     ours = quantiles(*part)
     worst = max(float(np.abs(ours.to_numpy() - way(*part).to_numpy()).max()) for way in (alphalens, pandas))
     worst = max(worst, abs(scorer(*part) - float((ours[5] - ours[1]).mean())))
@@ -142,7 +144,8 @@ def quantile_part(n_dates: int, rounds: int) -> None:
         against = {"scorer": "make_quantile_scorer", "quantiles": "quantile_returns"}[ours]
         show(f"alphalens, against {against}", spent["alphalens"], spent[ours])
         show(f"pandas qcut and groupby, against {against}", spent["pandas"], spent[ours])
-    print(f"\nLargest difference on 20 dates of equal quintiles: {worst:.1e}")
+    compared = min(n_dates, AGREEMENT_DATES)
+    print(f"\nLargest difference on {compared} dates of equal quintiles: {worst:.1e}")
 
 
 def isin_windows(dates: np.ndarray, distinct: np.ndarray, windows: range) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -27,7 +27,7 @@ from skdrfm.exceptions import PanelError
 from skdrfm.metrics import annualised_return, newey_west_t, r2_oos, sharpe_ratio
 from skdrfm.metrics._cross_section import rank_correlations, warn_about_dates_without
 from skdrfm.metrics._dates import DateGroups, date_groups, group_by_index
-from skdrfm.metrics._quantiles import dates_with_portfolio, mean_by_quantile, warn_about_dates
+from skdrfm.metrics._quantiles import dates_with_portfolio, mean_by_quantile
 from skdrfm.metrics._validation import as_values, validated
 from skdrfm.utils._param_validation import Interval, StrOptions
 
@@ -109,8 +109,7 @@ class _QuantileScorer(_PanelScorer):
 
     def _figure(self, truth: FloatArray, prediction: FloatArray, *, X: Any, y: Any, dates: Any) -> float:
         groups = _groups_of_rows(truth, X=X, y=y, dates=dates)
-        formed = dates_with_portfolio(groups, self.n_quantiles, None)
-        warn_about_dates(formed, groups, self.n_quantiles, stacklevel=4)
+        formed = dates_with_portfolio(groups, self.n_quantiles, None, stacklevel=4)
         by_quantile = mean_by_quantile(prediction, truth, groups, formed, self.n_quantiles)
         returns = (by_quantile[:, -1] - by_quantile[:, 0])[formed]
         if callable(self.statistic):

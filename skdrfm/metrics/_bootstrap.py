@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 
 from skdrfm._typing import AnyArray, FloatArray, IntArray
 from skdrfm.exceptions import CoverageWarning, NonFiniteError, PanelError
-from skdrfm.metrics._validation import as_return_series, validated
+from skdrfm.metrics._validation import as_return_series, numbers_of, validated
 from skdrfm.utils._param_validation import Interval, StrOptions
 
 # Numbers that are drawn at once: 8 MB for each array of a chunk of resamples.
@@ -184,10 +184,7 @@ def bootstrap_interval(
 def _as_history(values: Any) -> FloatArray:
     if np.ndim(values) < 2:
         return as_return_series(values, name="values", at_least=2)
-    try:
-        history: FloatArray = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise PanelError("values must hold numbers. Got columns that cannot be read as float64. Drop them.") from error
+    history = numbers_of(values, name="values")
     if history.ndim > 2 or len(history) < 2 or not history.shape[1]:
         raise PanelError(
             "values must have at least 2 periods as rows, and one dimension or two. "

@@ -9,10 +9,11 @@ import pandas as pd
 
 from skdrfm._typing import BoolArray, FloatArray, IntArray
 from skdrfm.exceptions import CoverageWarning, PanelError
-from skdrfm.metrics._dates import DateGroups, date_groups
+from skdrfm.metrics._dates import DateGroups, date_groups, group_by_index
 from skdrfm.metrics._performance import sharpe_ratio
 from skdrfm.metrics._validation import as_aligned_values, as_return_series, as_values, validated
 from skdrfm.panel import assets_of, check_panel_index
+from skdrfm.panel._index import check_is_series
 from skdrfm.utils._param_validation import Interval
 
 # A correlation of two points is always 1 or -1 and says nothing.
@@ -201,14 +202,10 @@ def factor_rank_autocorrelation(scores: "pd.Series[Any]", *, lag: int = 1) -> "p
     2    0.5
     Name: factor_rank_autocorrelation, dtype: float64
     """
-    if not isinstance(scores, pd.Series):
-        raise PanelError(
-            f"scores must be a Series indexed by (date, asset). Got {type(scores).__name__}. "
-            "Build one: pd.Series(scores, index=X.index)."
-        )
-    check_panel_index(scores, name="scores")
+    check_is_series(scores, name="scores")
+    index = check_panel_index(scores, name="scores")
     values = as_values(scores, name="scores")
-    groups = date_groups(scores, name="scores")
+    groups = group_by_index(index)
     n_dates = len(groups.dates)
     if n_dates <= lag:
         raise PanelError(
@@ -218,7 +215,15 @@ def factor_rank_autocorrelation(scores: "pd.Series[Any]", *, lag: int = 1) -> "p
     pairs = DateGroups(groups.codes[now] - lag, groups.dates[lag:])
     figure, reasons = rank_correlations(values[before], values[now], pairs)
     name = "factor_rank_autocorrelation"
-    warn_about_dates_without(figure, reasons, name=name, names="common names", truth="earlier scores", stacklevel=4)
+    warn_about_dates_without(
+        figure,
+        reasons,
+        name=name,
+        names="common names",
+        prediction="scores",
+        truth="earlier scores",
+        stacklevel=4,
+    )
     return groups.series(np.concatenate([np.full(lag, np.nan), figure]), name=name)
 
 
@@ -245,21 +250,10 @@ def rank_correlations(
     truth: FloatArray, prediction: FloatArray, groups: DateGroups
 ) -> tuple[FloatArray, list[BoolArray]]:
     """Spearman correlation on each date, NaN where it does not exist, and why it does not."""
-    x, y = _centred_ranks(truth, groups), _centred_ranks(prediction, groups)
+    x, y = groups.centred_ranks(truth), groups.centred_ranks(prediction)
     xx, yy = groups.sum(x * x), groups.sum(y * y)
     reasons = _reasons_against(groups, yy == 0, xx == 0)
     return _correlation(groups.sum(x * y), xx, yy, reasons), reasons
-
-
-def _centred_ranks(values: FloatArray, groups: DateGroups) -> FloatArray:
-    """Twice the deviation of each rank from the mean rank of its date, equal values sharing an average rank.
-
-    These are whole numbers, and float64 adds their squares without rounding up to some 300,000 names on a date: rank
-    correlations do not depend on the order of rows, not even in the last bit.
-    """
-    below, size = groups.tie_blocks(values)
-    ranks: FloatArray = (2 * below + size - groups.counts[groups.codes]).astype(np.float64)
-    return ranks
 
 
 def _reasons_against(groups: DateGroups, flat_prediction: BoolArray, flat_truth: BoolArray) -> list[BoolArray]:
@@ -282,6 +276,7 @@ def warn_about_dates_without(
     *,
     name: str,
     names: str = "names",
+    prediction: str = "predictions",
     truth: str = "returns",
     stacklevel: int,
 ) -> None:
@@ -289,7 +284,6 @@ def warn_about_dates_without(
     missing = int(np.isnan(figure).sum())
     if not missing:
         return
-    prediction = "predictions" if truth == "returns" else "scores"
     texts = (f"with fewer than {MIN_NAMES} {names}", f"with constant {prediction}", f"with constant {truth}")
     listed = ", ".join(f"{int(why.sum())} {text}" for why, text in zip(reasons, texts, strict=True) if why.any())
     warnings.warn(

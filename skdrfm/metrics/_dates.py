@@ -83,6 +83,16 @@ class DateGroups:
         """
         return tie_blocks(values, self.codes)
 
+    def centred_ranks(self, values: FloatArray) -> FloatArray:
+        """Twice the deviation of each rank from the mean rank of its date, equal values sharing an average rank.
+
+        These are whole numbers, and float64 adds their squares without rounding up to some 300,000 names on a date:
+        what is made of their sums does not depend on the order of rows, not even in the last bit.
+        """
+        below, size = self.tie_blocks(values)
+        ranks: FloatArray = (2 * below + size - self.counts[self.codes]).astype(np.float64)
+        return ranks
+
     def series(self, values: AnyArray, *, name: str) -> "pd.Series[Any]":
         """One value for each date, as a Series."""
         return pd.Series(values, index=self.dates, name=name)
@@ -126,7 +136,7 @@ def date_groups(data: Any, dates: Any = None, *, name: str) -> DateGroups:
                 f"named 'date' in {name}. Pass dates=..., one date for each row, or index {name} by "
                 "(date, asset)."
             )
-        if set(index.names) == {"date", "asset"} and not _is_strictly_sorted(index):
+        if set(index.names) == {"date", "asset"}:
             check_panel_index(index, name=name)
         return group_by_index(index)
     labels = pd.Index(dates if np.ndim(dates) else [dates])
@@ -156,20 +166,6 @@ def group_by_index(index: "pd.Index[Any]") -> DateGroups:
     position = np.zeros(len(labels), dtype=np.intp)
     position[used] = distinct.codes
     return DateGroups(position[rows], distinct.dates)
-
-
-def _is_strictly_sorted(index: "pd.Index[Any]") -> bool:
-    """Tell whether (date, asset) pairs increase from row to row, which proves that none occurs twice.
-
-    It costs a tenth of looking for pairs that occur twice. Sorted by place among the levels is enough.
-    """
-    if not isinstance(index, pd.MultiIndex) or not len(index) or not all(level.is_unique for level in index.levels):
-        return False
-    dates, assets = (np.asarray(index.codes[index.names.index(level)]) for level in ("date", "asset"))
-    if dates.min() < 0 or assets.min() < 0:
-        return False
-    later, same = dates[1:] > dates[:-1], dates[1:] == dates[:-1]
-    return bool((later | (same & (assets[1:] > assets[:-1]))).all())
 
 
 def group_by(labels: pd.Index) -> DateGroups:

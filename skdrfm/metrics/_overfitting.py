@@ -11,7 +11,7 @@ import pandas as pd
 from skdrfm._typing import AnyArray, FloatArray, IntArray
 from skdrfm.exceptions import PanelError
 from skdrfm.metrics._frozen import frozen_array
-from skdrfm.metrics._validation import validated
+from skdrfm.metrics._validation import numbers_of, validated
 from skdrfm.utils._param_validation import Interval, StrOptions
 from skdrfm.utils.validation import check_finite, describe_first
 
@@ -145,30 +145,35 @@ def probability_of_backtest_overfitting(
     if statistic == "sharpe_ratio":
         moments.check_variation(labels)
     halves = np.array(list(combinations(range(n_blocks), n_blocks // 2)))
-    # In lexicographic order the blocks that a half lacks are the half at the same place from the end.
-    others = halves[::-1]
-
-    n_trials = values.shape[1]
-    chunk = max(1, _CHUNK_SIZE // n_trials)
-    parts = []
-    for begin in range(0, len(halves), chunk):
+    # In lexicographic order the blocks that a half lacks are the half at the same place from the end: the first
+    # combinations and the last ones choose and judge by the same figures, the other way round.
+    first, last = np.split(halves, 2)
+    chunk = max(1, _CHUNK_SIZE // values.shape[1])
+    forth, back = [], []
+    for begin in range(0, len(first), chunk):
         part = slice(begin, begin + chunk)
-        inside, outside = moments.figures(halves[part], statistic), moments.figures(others[part], statistic)
-        best = inside.argmax(axis=1)
-        rows = np.arange(len(best))
-        reached = outside[rows, best][:, None]
-        rank = (outside < reached).sum(axis=1) + ((outside == reached).sum(axis=1) + 1) / 2
-        parts.append((np.log(rank / (n_trials + 1 - rank)), best, inside[rows, best], reached[:, 0]))
-    logits, best, in_sample, out_of_sample = (np.concatenate(pieces) for pieces in zip(*parts, strict=True))
+        figures, others = moments.figures(first[part], statistic), moments.figures(last[::-1][part], statistic)
+        forth.append(_judged(figures, others))
+        back.append(_judged(others, figures))
+    logits, best, in_sample, out_of_sample = np.hstack([*forth, np.hstack(back)[:, ::-1]])
     return BacktestOverfitting(
         probability=float(np.mean(logits <= 0)),
         logits=logits,
-        chosen=labels.to_numpy()[best],
+        chosen=labels.to_numpy()[best.astype(np.intp)],
         in_sample=in_sample,
         out_of_sample=out_of_sample,
         n_blocks=int(n_blocks),
         statistic=statistic,
     )
+
+
+def _judged(inside: FloatArray, outside: FloatArray) -> FloatArray:
+    """Logit, column and both figures of the best trial of each row of inside, shape (4, n_combinations)."""
+    best = inside.argmax(axis=1)
+    rows = np.arange(len(best))
+    reached = outside[rows, best][:, None]
+    rank = (outside < reached).sum(axis=1) + ((outside == reached).sum(axis=1) + 1) / 2
+    return np.stack([np.log(rank / (inside.shape[1] + 1 - rank)), best, inside[rows, best], reached[:, 0]])
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,13 +240,7 @@ def _sums_over(chosen: IntArray, by_block: FloatArray) -> FloatArray:
 def _as_table(returns: Any, n_blocks: int) -> tuple[FloatArray, pd.Index]:
     if n_blocks % 2:
         raise PanelError(f"'n_blocks' must be even, to be cut into halves. Got {n_blocks}. Use {n_blocks + 1}.")
-    try:
-        values = np.asarray(returns, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise PanelError(
-            f"returns must hold numbers. Got {type(returns).__name__} that cannot be read as float64. "
-            "Convert its columns first, for example with pd.to_numeric."
-        ) from error
+    values = numbers_of(returns, name="returns")
     if values.ndim != 2 or values.shape[1] < 2 or len(values) < 2 * n_blocks:
         raise PanelError(
             f"returns must have one column for each of at least 2 trials, and {2 * n_blocks} dates for {n_blocks} "

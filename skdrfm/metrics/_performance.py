@@ -15,7 +15,7 @@ import pandas as pd
 
 from skdrfm._typing import FloatArray
 from skdrfm.exceptions import CoverageWarning, NonFiniteError, PanelError
-from skdrfm.metrics._risk import standardised_moments
+from skdrfm.metrics._risk import sharpe_variance, standardised_moments
 from skdrfm.metrics._validation import as_float_vector, as_return_series, validated
 from skdrfm.utils._param_validation import Interval, StrOptions
 
@@ -183,9 +183,7 @@ def sharpe_standard_error(returns: Any, *, periods_per_year: float, method: str 
     if math.isnan(sr):
         return math.nan
     g3, g4 = standardised_moments(values) if method == "non_normal" else (0.0, 3.0)
-    # Population moments obey g4 >= 1 + g3^2, so that this is at least (1 - g3 SR / 2)^2 but for rounding.
-    variance = max(1 - g3 * sr + (g4 - 1) / 4 * sr**2, 0.0)
-    return math.sqrt(periods_per_year * variance / len(values))
+    return math.sqrt(periods_per_year * sharpe_variance(sr, g3, g4) / len(values))
 
 
 @validated({**PERIODS_CONSTRAINT, "target": [Interval(Real, None, None, closed="neither")]})
@@ -207,7 +205,8 @@ def sortino_ratio(returns: Any, *, target: float = 0.0, periods_per_year: float)
     Returns
     -------
     float
-        Sortino ratio per year. NaN if no return is below the target: without downside there is no ratio.
+        Sortino ratio per year. NaN if no return is below the target: without downside there is no ratio. Infinity if
+        the ratio is beyond the range of float64.
 
     Raises
     ------
@@ -227,8 +226,9 @@ def sortino_ratio(returns: Any, *, target: float = 0.0, periods_per_year: float)
     unit = np.abs(shortfall).max()  # squares of small numbers would vanish
     if unit == 0:
         return math.nan
-    downside = unit * np.sqrt(np.mean((shortfall / unit) ** 2))
-    return float(np.sqrt(periods_per_year) * np.mean(beyond) / downside)
+    with np.errstate(over="ignore"):
+        ratio = np.mean(beyond / unit) / np.sqrt(np.mean((shortfall / unit) ** 2))
+        return float(np.sqrt(periods_per_year) * ratio)
 
 
 def break_even_cost(gross_returns: Any, turnover: Any) -> float:

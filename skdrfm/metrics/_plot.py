@@ -114,7 +114,7 @@ class InformationCoefficientDisplay:
         Raises
         ------
         PanelError
-            If there is no coefficient to draw.
+            If there is no coefficient to draw, or `window` is no whole number of at least 1.
         """
         known = self.ic.dropna()
         if not len(known):
@@ -122,6 +122,7 @@ class InformationCoefficientDisplay:
                 f"'ic' must hold a coefficient on at least one date. Got none on {len(self.ic)} dates. A date needs 3 "
                 "names with different predictions."
             )
+        rolling = self.to_frame()["rolling_mean"].to_numpy()
         ax = new_axes() if ax is None else ax
         short = "Rank IC" if str(self.ic.name).startswith("rank") else "IC"
         dates = self.ic.index
@@ -131,7 +132,6 @@ class InformationCoefficientDisplay:
             left, self.ic.to_numpy(), width, align="edge", color=PALETTE[4], linewidth=0, label=f"{short} by date"
         )
         handles = [bars]
-        rolling = self.to_frame()["rolling_mean"].to_numpy()
         if np.isfinite(rolling).any():
             # White on both sides of the line keeps it apart from the bars.
             ax.plot(positions, rolling, color="white", linewidth=3.6)
@@ -148,7 +148,8 @@ class InformationCoefficientDisplay:
         ax.set(title=f"{short} of each date", xlabel="Date of prediction", ylabel=f"{short} (correlation)")
         # Room above the bars, which no legend may hide.
         low, high = min(float(known.min()), 0.0), max(float(known.max()), 0.0)
-        ax.set_ylim(low - 0.05 * (high - low), high + 0.25 * (high - low))
+        span = high - low or 1.0
+        ax.set_ylim(low - 0.05 * span, high + 0.25 * span)
         ax.legend(handles=handles, loc="upper center", ncols=3, fontsize="small", frameon=False)
         self.ax_, self.figure_ = ax, ax.figure
         return self
@@ -162,7 +163,17 @@ class InformationCoefficientDisplay:
             ``information_coefficient``, and ``rolling_mean``: the mean of the last `window` coefficients that exist,
             that of the date itself included and none of a later one; NaN before there are so many, and on dates
             without a coefficient.
+
+        Raises
+        ------
+        PanelError
+            If `window` is no whole number of at least 1.
         """
+        window: Any = self.window
+        if not isinstance(window, Integral) or int(window) < 1:
+            raise PanelError(
+                f"'window' must be a whole number of dates, at least 1. Got {window!r}. Pass for example 12."
+            )
         known = self.ic.dropna()
         rolling = known.rolling(self.window).mean().reindex(self.ic.index)
         return pd.DataFrame({"information_coefficient": self.ic, "rolling_mean": rolling})

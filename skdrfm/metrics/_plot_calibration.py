@@ -9,7 +9,7 @@ import pandas as pd
 
 from skdrfm.exceptions import CoverageWarning, PanelError
 from skdrfm.metrics._dates import date_groups
-from skdrfm.metrics._quantiles import slot_weights
+from skdrfm.metrics._quantiles import mean_by_quantile
 from skdrfm.metrics._validation import as_aligned_values, validated
 from skdrfm.panel._plot import PALETTE, count_of_dates, new_axes, percent_axis
 from skdrfm.utils._param_validation import Interval
@@ -111,14 +111,15 @@ class ForecastCalibrationDisplay:
                 CoverageWarning,
                 stacklevel=3,
             )
-        weights = slot_weights(prediction, groups, used, n_bins)
-        forecasts = pd.DataFrame([groups.sum(weight * prediction)[used] for weight in weights.T])
-        returns = pd.DataFrame([groups.sum(weight * truth)[used] for weight in weights.T])
+        forecasts, returns = (
+            pd.DataFrame(mean_by_quantile(prediction, values, groups, used, n_bins)[used])
+            for values in (prediction, truth)
+        )
         bins = pd.DataFrame(
             {
-                "mean_forecast": forecasts.mean(axis=1),
-                "mean_return": returns.mean(axis=1),
-                "standard_error": returns.sem(axis=1, ddof=1),
+                "mean_forecast": forecasts.mean(),
+                "mean_return": returns.mean(),
+                "standard_error": returns.sem(ddof=1),
                 "n_dates": int(used.sum()),
             }
         )

@@ -19,8 +19,7 @@ import pandas as pd
 from skdrfm._typing import BoolArray, FloatArray, IntArray
 from skdrfm.exceptions import CoverageWarning, PanelError
 from skdrfm.metrics._dates import DateGroups, as_whole_numbers, date_groups
-from skdrfm.metrics._validation import as_values, validated
-from skdrfm.panel import check_aligned
+from skdrfm.metrics._validation import as_aligned_values, validated
 from skdrfm.utils._param_validation import Interval
 
 QUANTILE_CONSTRAINTS: dict[str, list[Any]] = {
@@ -81,16 +80,9 @@ def quantile_returns(
     date
     1         0.02  0.03
     """
-    returns, values = as_values(y_true, name="y_true"), as_values(scores, name="scores")
-    check_aligned(y_true, scores, x_name="y_true", y_name="scores")
-    if isinstance(y_true, pd.Series) and isinstance(scores, pd.Series) and not y_true.index.equals(scores.index):
-        raise PanelError(
-            "scores must have the index of y_true, row by row. Got another index. "
-            "Align them: scores = scores.reindex(y_true.index)."
-        )
+    returns, values = as_aligned_values(y_true, scores, name="scores")
     groups = date_groups(y_true, dates, name="y_true")
-    formed = dates_with_portfolio(groups, n_quantiles, min_names)
-    warn_about_dates(formed, groups, n_quantiles if min_names is None else min_names, stacklevel=4)
+    formed = dates_with_portfolio(groups, n_quantiles, min_names, stacklevel=4)
     columns = pd.RangeIndex(1, n_quantiles + 1, name="quantile")
     return pd.DataFrame(mean_by_quantile(values, returns, groups, formed, n_quantiles), groups.dates, columns)
 
@@ -184,27 +176,49 @@ def _blocks_at_borders(
     return below, through, sum_below, sum_through, unit
 
 
-def dates_with_portfolio(groups: DateGroups, n_quantiles: int, min_names: int | None) -> BoolArray:
-    """Tell which dates have enough names; at least one of them must."""
-    needed = n_quantiles if min_names is None else min_names
+def dates_with_portfolio(
+    groups: DateGroups, fewest: int, min_names: int | None, *, by_quantile: bool = True, stacklevel: int
+) -> BoolArray:
+    """Tell which dates have enough names for a portfolio and count the others in one warning.
+
+    Parameters
+    ----------
+    groups : DateGroups
+        The dates.
+    fewest : int
+        Names that a date needs if ``min_names`` is None: the number of quantiles, if there are any.
+    min_names : int or None
+        Names that a date needs.
+    by_quantile : bool, default=True
+        Whether fewer quantiles would help.
+    stacklevel : int
+        Frames from this function to the line that the warning names.
+
+    Returns
+    -------
+    ndarray of shape (n_dates,)
+        Whether a date has a portfolio.
+
+    Raises
+    ------
+    PanelError
+        If no date has enough names.
+    """
+    needed = fewest if min_names is None else min_names
     formed: BoolArray = groups.counts >= needed
+    ways_out = ["fewer quantiles"] * by_quantile + ["a lower 'min_names'"]
     if not formed.any():
         raise PanelError(
-            f"At least one date must have {needed} names for {n_quantiles} quantile portfolios. Got at most "
-            f"{int(groups.counts.max())} names on {len(groups.dates)} dates. Use fewer quantiles, a lower "
-            "'min_names' or more assets."
+            f"At least one date must have {needed} names for "
+            f"{f'{fewest} quantile portfolios' if by_quantile else 'a portfolio'}. Got at most "
+            f"{int(groups.counts.max())} names on {len(groups.dates)} dates. Use {', '.join(ways_out)} or more assets."
+        )
+    if not formed.all():
+        warnings.warn(
+            f"{int((~formed).sum())} of {len(formed)} dates have fewer than {needed} names (least: "
+            f"{int(groups.counts.min())}) and no portfolio: their weights and returns are NaN, not 0. Use "
+            f"{' or '.join(ways_out)} to form one.",
+            CoverageWarning,
+            stacklevel=stacklevel,
         )
     return formed
-
-
-def warn_about_dates(formed: BoolArray, groups: DateGroups, needed: int, *, stacklevel: int) -> None:
-    """Count the dates without a portfolio in one warning, if there are any."""
-    if formed.all():
-        return
-    warnings.warn(
-        f"{int((~formed).sum())} of {len(formed)} dates have fewer than {needed} names (least: "
-        f"{int(groups.counts.min())}) and no portfolio: their weights and returns are NaN, not 0. Use fewer "
-        "quantiles or a lower 'min_names' to form one.",
-        CoverageWarning,
-        stacklevel=stacklevel,
-    )

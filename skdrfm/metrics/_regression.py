@@ -11,7 +11,7 @@ from skdrfm._typing import FloatArray
 from skdrfm.exceptions import PanelError
 from skdrfm.metrics._frozen import frozen_series
 from skdrfm.metrics._inference import LAG_CONSTRAINTS, checked_lags
-from skdrfm.metrics._validation import as_return_series, validated
+from skdrfm.metrics._validation import as_return_series, numbers_of, validated
 from skdrfm.utils._optional import import_optional
 from skdrfm.utils._param_validation import Interval
 from skdrfm.utils.validation import check_finite, describe_first
@@ -199,10 +199,7 @@ def _joined(returns: Any, factors: Any) -> tuple[FloatArray, FloatArray, list[An
             f"{len(names)} factors need at least {len(names) + 2} dates. Got {len(target)}. "
             "Pass a longer series or fewer factors."
         )
-    try:
-        explaining = table.to_numpy(dtype=np.float64, na_value=np.nan)[rows]
-    except (TypeError, ValueError) as error:
-        raise PanelError("factors must hold numbers. Got columns that cannot be read as float64. Drop them.") from error
+    explaining = numbers_of(table, name="factors")[rows]
     check_finite(explaining, what="factors", columns=names)
     _check_independent(explaining, names)
     return target, explaining, names

@@ -255,6 +255,14 @@ def standardised_moments(values: FloatArray) -> tuple[float, float]:
     return float(np.mean(e**3) / m2**1.5), float(np.mean(e**4) / m2**2)
 
 
+def sharpe_variance(sr: float, g3: float, g4: float) -> float:
+    """``1 - g3 SR + (g4 - 1) / 4 SR^2``: variance of an estimated Sharpe ratio times the number of periods.
+
+    Population moments obey ``g4 >= 1 + g3^2``, so that it is at least ``(1 - g3 SR / 2)^2`` but for rounding.
+    """
+    return max(1 - g3 * sr + (g4 - 1) / 4 * sr**2, 0.0)
+
+
 def _tail_losses(returns: Any, level: float, method: str, *, name: str) -> tuple[float, float]:
     """Value at risk and conditional value at risk, the second as the first plus a sum of losses beyond it.
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from skdrfm.exceptions import PanelError
 from skdrfm.metrics._performance import PERIODS_CONSTRAINT
-from skdrfm.metrics._risk import standardised_moments
+from skdrfm.metrics._risk import sharpe_variance, standardised_moments
 from skdrfm.metrics._validation import as_return_series, as_values, validated
 from skdrfm.utils._param_validation import Interval
 
@@ -40,9 +40,9 @@ class SharpeMoments:
     @property
     def spread(self) -> float:
         """``sqrt(1 - g3 SR + (g4 - 1)/4 SR^2)``: standard error of the Sharpe ratio times ``sqrt(T - 1)``."""
-        squared = 1 - self.skewness * self.sharpe + (self.kurtosis - 1) / 4 * self.sharpe**2
-        # The moments of a sample never make it negative; rounding could, for returns of two values alone.
-        return float(np.sqrt(max(squared, np.finfo(np.float64).tiny)))
+        # Scores are divided by it, and for returns of two values alone it may be 0.
+        variance = max(sharpe_variance(self.sharpe, self.skewness, self.kurtosis), np.finfo(np.float64).tiny)
+        return float(np.sqrt(variance))
 
     def probability_above(self, benchmark: float) -> float:
         """Probability that the true Sharpe ratio per period is above a benchmark per period."""

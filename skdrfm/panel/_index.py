@@ -78,13 +78,24 @@ def check_panel_index(panel: "Panel | pd.Index[Any]", *, name: str = "X") -> pd.
     dates = index.levels[index.names.index("date")]
     if dates.dtype == object:
         _check_one_date_type(dates, name)
-    if not index.is_unique:
+    if not _is_strictly_sorted(index) and not index.is_unique:
         repeated = index[index.duplicated()].unique()
         raise PanelError(
             f"{name} must have one row for each (date, asset) pair. Got {int(index.duplicated().sum())} duplicate "
             f"rows: {describe_first([tuple(pair) for pair in repeated])}. Keep one row of each pair."
         )
     return index
+
+
+def _is_strictly_sorted(index: pd.MultiIndex) -> bool:
+    """Tell whether (date, asset) pairs increase from row to row, which proves that none occurs twice.
+
+    It costs a tenth of looking for pairs that occur twice. Sorted by place among the levels is enough. No date and no
+    asset may be missing.
+    """
+    dates, assets = (np.asarray(index.codes[index.names.index(level)]) for level in LEVELS)
+    later, same = dates[1:] > dates[:-1], dates[1:] == dates[:-1]
+    return bool((later | (same & (assets[1:] > assets[:-1]))).all())
 
 
 def _check_one_date_type(dates: pd.Index, name: str) -> None:
@@ -168,6 +179,72 @@ def has_panel_index(data: Any) -> bool:
     """Tell whether data carries the (date, asset) index of a panel."""
     index = getattr(data, "index", None)
     return isinstance(index, pd.MultiIndex) and set(LEVELS) <= set(index.names)
+
+
+def check_is_series(data: Any, *, name: str) -> None:
+    """Refuse what is no Series, where one indexed by (date, asset) is asked for."""
+    if not isinstance(data, pd.Series):
+        raise PanelError(
+            f"{name} must be a Series indexed by (date, asset). Got {type(data).__name__}. "
+            f"Build one: pd.Series({name}, index=X.index)."
+        )
+
+
+def positions_of_rows(
+    data: "pd.Series[Any] | pd.DataFrame", rows: "pd.Index[Any]", *, name: str, rows_name: str
+) -> IntArray:
+    """Find where data labelled by asset, or by (date, asset), hold the value of each row of a panel.
+
+    Parameters
+    ----------
+    data : Series or DataFrame
+        What is looked up.
+    rows : Index of length n_samples
+        Labels of the rows, with a level ``asset``, and ``date`` where data have it. Further levels do not matter.
+    name, rows_name : str
+        Names of both in messages.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,)
+        Position in data; -1 where data have no such label.
+
+    Raises
+    ------
+    PanelError
+        If data are not labelled so, or a label occurs twice.
+    """
+    labels = data.index
+    if labels.nlevels > 1:
+        keys = check_panel_index(data, name=name).reorder_levels(list(LEVELS))
+        if "date" not in rows.names:
+            raise PanelError(
+                f"{name} is indexed by (date, asset), and {rows_name} must be too. Got {list(rows.names)} as levels "
+                f"of {rows_name}. Index {name} by asset, or {rows_name} by (date, asset)."
+            )
+        others = [level for level in rows.names if level not in LEVELS]
+        both: pd.MultiIndex = rows.droplevel(others)  # type: ignore[arg-type, assignment]
+        pairs = both.reorder_levels(list(LEVELS))
+        return np.arange(len(pairs), dtype=np.intp) if keys.equals(pairs) else keys.get_indexer(pairs)
+    # The numbers that pandas gives to rows by itself are no assets, even where assets are numbers.
+    if labels.name != "asset" and (labels.name is not None or isinstance(labels, pd.RangeIndex)):
+        raise PanelError(
+            f"{name} must be indexed by asset, or by (date, asset) like {rows_name}. Got {len(labels)} labels of the "
+            f"type {type(labels).__name__} named {labels.name!r}. Name assets: {name}.rename_axis('asset'). Or set "
+            f"{name}.index = {rows_name}.index if the rows are the same."
+        )
+    if not labels.is_unique:
+        repeated = labels[labels.duplicated()].unique()
+        raise PanelError(
+            f"{name} must have one value for each asset. Got more for {describe_first(list(repeated))}. "
+            "Keep one, or index it by (date, asset)."
+        )
+    if not isinstance(rows, pd.MultiIndex):
+        return labels.get_indexer(rows)
+    level = rows.names.index("asset")
+    by_asset = np.append(labels.get_indexer(rows.levels[level]), -1)  # a row without asset has the code -1
+    positions: IntArray = by_asset[rows.codes[level]]
+    return positions
 
 
 def check_aligned(X: Any, y: Any, *, x_name: str = "X", y_name: str = "y") -> None:

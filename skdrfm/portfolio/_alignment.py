@@ -8,8 +8,10 @@ import pandas as pd
 
 from skdrfm._typing import BoolArray, FloatArray, IntArray
 from skdrfm.exceptions import PanelError
-from skdrfm.metrics._dates import DateGroups, group_by
-from skdrfm.panel import assets_of, check_panel_index, dates_of
+from skdrfm.metrics._dates import DateGroups, group_by_index
+from skdrfm.metrics._validation import numbers_of
+from skdrfm.panel import assets_of, check_panel_index
+from skdrfm.panel._index import check_is_series
 from skdrfm.utils.validation import check_finite, describe_first
 
 
@@ -83,9 +85,9 @@ class Positions:
         places: list[Any] = [codes, assets]
         return pd.MultiIndex(levels=levels, codes=places, names=["date", "asset"])
 
-    def table(self, series: "pd.Series[Any]", *, name: str) -> PairTable:
-        """Read numbers by (date, asset); pairs of other dates or assets are left out."""
-        return _pair_table(series, self.groups.dates, self.names, name=name)
+    def table(self, index: pd.MultiIndex, numbers: FloatArray) -> PairTable:
+        """Table of numbers by (date, asset); pairs of other dates or assets are left out."""
+        return _pair_table(index, numbers, self.groups.dates, self.names)
 
     def every(self, n_dates: int) -> "Positions":
         """Rows of each n-th date from the first on."""
@@ -123,38 +125,24 @@ def align_positions(values: Any, returns: Any, *, name: str, delay: int = 0) -> 
         If a return that is needed is infinite.
     """
     for series, label in ((values, name), (returns, "returns")):
-        if not isinstance(series, pd.Series):
-            raise PanelError(
-                f"{label} must be a Series indexed by (date, asset). Got {type(series).__name__}. "
-                f"Build one: pd.Series({label}, index=X.index)."
-            )
+        check_is_series(series, name=label)
     index = check_panel_index(values, name=name)
     if not len(index):
         raise PanelError(f"{name} must have at least one row. Got none. Check how its rows were selected.")
-    groups = group_by(dates_of(index))
+    groups = group_by_index(index)
     assets, distinct = pd.factorize(assets_of(index), sort=True)
     names = pd.Index(distinct).rename("asset")
     order = _sorting(groups.codes * len(names) + assets)
     sorted_groups = DateGroups(groups.codes[order], groups.dates)
     sorted_assets = assets.astype(np.intp)[order]
-    numbers = as_floats(values, name=name)[order]
+    numbers = numbers_of(values, name=name)[order]
 
-    realised = _pair_table(returns, groups.dates, names, name="returns")
+    earning_index = check_panel_index(returns, name="returns")
+    realised = _pair_table(earning_index, numbers_of(returns, name="returns"), groups.dates, names)
     earned = realised.at(sorted_groups.codes, sorted_assets)
     positions = Positions(sorted_groups, names, sorted_assets, numbers, earned, realised)
     _check_realised(positions, sorted_groups.codes >= delay, name=name)
     return positions
-
-
-def check_weights(positions: Positions) -> None:
-    """Refuse weights that are missing on a part of a date."""
-    faulty = ~np.isfinite(positions.values)
-    share = positions.groups.mean(faulty)
-    if np.isinf(positions.values).any() or ((share > 0) & (share < 1)).any():
-        raise PanelError(
-            f"weights must be finite on a date, or NaN on all its names. Got {int(faulty.sum())} NaN or infinite "
-            f"values on {int((share > 0).sum())} dates. Give names that are not held the weight 0."
-        )
 
 
 def _check_realised(positions: Positions, needed: BoolArray, *, name: str) -> None:
@@ -171,9 +159,7 @@ def _check_realised(positions: Positions, needed: BoolArray, *, name: str) -> No
     check_finite(positions.returns[needed], what="returns")
 
 
-def _pair_table(series: "pd.Series[Any]", dates: pd.Index, names: pd.Index, *, name: str) -> PairTable:
-    index = check_panel_index(series, name=name)
-    numbers = as_floats(series, name=name)
+def _pair_table(index: pd.MultiIndex, numbers: FloatArray, dates: pd.Index, names: pd.Index) -> PairTable:
     # Labels are compared once for each distinct date and asset, not once for each row.
     at = [index.names.index(level) for level in ("date", "asset")]
     codes, assets = (
@@ -191,13 +177,3 @@ def _sorting(keys: IntArray) -> "IntArray | slice":
     if (keys[1:] > keys[:-1]).all():
         return slice(None)
     return np.argsort(keys)
-
-
-def as_floats(series: "pd.Series[Any]", *, name: str) -> FloatArray:
-    try:
-        values: FloatArray = series.to_numpy(dtype=np.float64, na_value=np.nan)
-    except (TypeError, ValueError) as error:
-        raise PanelError(
-            f"{name} must hold numbers. Got dtype {series.dtype}. Convert it, for example with pd.to_numeric."
-        ) from error
-    return values

@@ -137,9 +137,9 @@ def group_attribution(
     explanation : Explanation
         Explained predictions, indexed by (date, asset); rows that weights lacks are ignored.
     weights : Series of shape (n_samples,), indexed by (date, asset)
-        Weights set at each date, such as ``backtest(...).weights``. Names with weight 0 take part in the
-        regression, so keep them. NaN on all names of a date says that no portfolio was formed there. Names without
-        explanation must have weight 0.
+        Weights held over (t, t+1], such as ``backtest(...).positions``: what is held after delay and drift, not what
+        was ordered. Names with weight 0 take part in the regression, so keep them. NaN on all names of a date says
+        that no portfolio was formed there. Names without explanation must have weight 0.
     returns : Series, indexed by (date, asset)
         Decimal forward returns (0.01 = 1 %) for at least the rows of weights; compared by index.
     groups : mapping of str to sequence of str, default=None
@@ -268,8 +268,7 @@ def _regressions(C: FloatArray, r: FloatArray, groups: DateGroups) -> tuple[Floa
     """
     payoffs: FloatArray = np.full((len(groups.dates), C.shape[1] + 1), np.nan)
     residual: FloatArray = np.full(len(r), np.nan)
-    stops = np.cumsum(groups.counts)
-    for date, (start, stop) in enumerate(zip(stops - groups.counts, stops, strict=True)):
+    for date, (start, stop) in enumerate(zip(groups.starts, groups.starts + groups.counts, strict=True)):
         gamma = _least_squares(np.ascontiguousarray(C[start:stop]), r[start:stop])
         if gamma is not None:
             payoffs[date] = gamma

@@ -1,6 +1,7 @@
 """The returns that predictions or weights would have earned."""
 
 import warnings
+from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
@@ -10,12 +11,13 @@ import pandas as pd
 from skdrfm._typing import FloatArray
 from skdrfm.exceptions import CoverageWarning, PanelError
 from skdrfm.metrics._frozen import frozen_frame, frozen_series
-from skdrfm.metrics._quantiles import QUANTILE_CONSTRAINTS, dates_with_portfolio, slot_weights, warn_about_dates
+from skdrfm.metrics._quantiles import QUANTILE_CONSTRAINTS, dates_with_portfolio, slot_weights
 from skdrfm.metrics._validation import validated
-from skdrfm.portfolio._alignment import Positions, align_positions, check_weights
+from skdrfm.portfolio._alignment import Positions, align_positions
 from skdrfm.portfolio._costs import RATE_CONSTRAINTS, Rates, borrow_fees, trades_of, trading_costs
 from skdrfm.portfolio._result import BacktestResult
-from skdrfm.portfolio._simulation import Holdings, hold
+from skdrfm.portfolio._rows import held_dates
+from skdrfm.portfolio._simulation import hold
 from skdrfm.utils._param_validation import Interval
 from skdrfm.utils.validation import check_finite
 
@@ -115,30 +117,13 @@ def backtest(
     rows = align_positions(predictions, returns, name="predictions", delay=delay)
     check_finite(rows.values, what="predictions")
     orders = rows.every(rebalance_every)
-    formed = dates_with_portfolio(orders.groups, n_quantiles, min_names)
-    warn_about_dates(formed, orders.groups, n_quantiles if min_names is None else min_names, stacklevel=4)
+    formed = dates_with_portfolio(orders.groups, n_quantiles, min_names, stacklevel=4)
     by_quantile = slot_weights(orders.values, orders.groups, formed, n_quantiles)
-    weights = by_quantile[:, -1] - by_quantile[:, 0]
-    holdings = _hold(rows, orders, weights, delay, rebalance_every)
-    portfolios = []
-    for column in by_quantile.T:
-        held = column != 0
-        part = hold(
-            orders.groups.codes[held],
-            orders.assets[held],
-            column[held],
-            realised=rows.realised,
-            n_dates=len(rows.groups.dates),
-            delay=delay,
-            rebalance_every=rebalance_every,
-        )
-        portfolios.append(part.portfolio_returns())
-    return _result(
+    return _simulate(
         rows,
         orders,
-        weights,
-        holdings,
-        np.column_stack(portfolios),
+        by_quantile[:, -1] - by_quantile[:, 0],
+        by_quantile,
         cost=cost,
         borrow_fee=borrow_fee,
         delay=delay,
@@ -236,15 +221,13 @@ def backtest_weights(
     [0.249, 0.1, -0.04]
     """
     rows = align_positions(weights, returns, name="weights", delay=delay)
-    check_weights(rows)
+    held_dates(rows.values, rows.groups)  # NaN on part of a date, and infinity, are refused
     orders = rows.every(rebalance_every)
-    holdings = _hold(rows, orders, orders.values, delay, rebalance_every)
-    return _result(
+    return _simulate(
         rows,
         orders,
         orders.values,
-        holdings,
-        np.empty((len(rows.groups.dates), 0)),
+        np.empty((len(orders.values), 0)),
         cost=cost,
         borrow_fee=borrow_fee,
         delay=delay,
@@ -253,39 +236,11 @@ def backtest_weights(
     )
 
 
-def _hold(rows: Positions, orders: Positions, weights: FloatArray, delay: int, rebalance_every: int) -> Holdings:
-    n_dates = len(rows.groups.dates)
-    holdings = hold(
-        orders.groups.codes,
-        orders.assets,
-        weights,
-        realised=rows.realised,
-        n_dates=n_dates,
-        delay=delay,
-        rebalance_every=rebalance_every,
-    )
-    if not holdings.formed.any():
-        raise PanelError(
-            f"At least one portfolio must be formed and executed within the {n_dates} dates. Got none with "
-            f"delay={delay} and rebalance_every={rebalance_every}. Pass more dates or a shorter delay."
-        )
-    missed = int(holdings.unexecuted.sum())
-    if missed:
-        warnings.warn(
-            f"{missed} orders on {int((holdings.unexecuted > 0).sum())} of {n_dates} dates could not be executed: the "
-            "names have no return at the date of execution. Their capital stays in cash until the next one.",
-            CoverageWarning,
-            stacklevel=4,
-        )
-    return holdings
-
-
-def _result(
+def _simulate(
     rows: Positions,
     orders: Positions,
     weights: FloatArray,
-    holdings: Holdings,
-    quantile_returns: FloatArray,
+    by_quantile: FloatArray,
     *,
     cost: "float | pd.Series[Any]",
     borrow_fee: "float | pd.Series[Any]",
@@ -293,7 +248,29 @@ def _result(
     rebalance_every: int,
     periods_per_year: float,
 ) -> BacktestResult:
+    """Follow the weights of the orders, and those of each quantile, shape (n_orders, n_quantiles)."""
     dates = rows.groups.dates
+    follow = partial(hold, realised=rows.realised, n_dates=len(dates), delay=delay, rebalance_every=rebalance_every)
+    holdings = follow(orders.groups.codes, orders.assets, weights)
+    if not holdings.formed.any():
+        raise PanelError(
+            f"At least one portfolio must be formed and executed within the {len(dates)} dates. Got none with "
+            f"delay={delay} and rebalance_every={rebalance_every}. Pass more dates or a shorter delay."
+        )
+    missed = int(holdings.unexecuted.sum())
+    if missed:
+        warnings.warn(
+            f"{missed} orders on {int((holdings.unexecuted > 0).sum())} of {len(dates)} dates could not be executed: "
+            "the names have no return at the date of execution. Their capital stays in cash until the next one.",
+            CoverageWarning,
+            stacklevel=4,
+        )
+    quantile_returns = np.empty((len(dates), by_quantile.shape[1]))
+    for j, column in enumerate(by_quantile.T):
+        held = column != 0
+        part = follow(orders.groups.codes[held], orders.assets[held], column[held])
+        quantile_returns[:, j] = part.portfolio_returns()
+
     cost_rates = Rates.read(cost, rows, name="cost")
     fee_rates = Rates.read(borrow_fee, rows, name="borrow_fee")
     trades = trades_of(holdings, n_assets=len(rows.names))
@@ -304,7 +281,7 @@ def _result(
     def by_date(values: Any, name: str) -> "pd.Series[Any]":
         return frozen_series(values, dates, name=name)
 
-    columns = pd.RangeIndex(1, quantile_returns.shape[1] + 1, name="quantile")
+    columns = pd.RangeIndex(1, by_quantile.shape[1] + 1, name="quantile")
     return BacktestResult(
         long_short=by_date(gross - costs, "long_short"),
         gross_long_short=by_date(gross, "gross_long_short"),

@@ -8,9 +8,10 @@ import pandas as pd
 
 from skdrfm._typing import FloatArray
 from skdrfm.exceptions import CoverageWarning, PanelError
+from skdrfm.metrics._validation import numbers_of
 from skdrfm.panel import assets_of, check_panel_index, dates_of
-from skdrfm.portfolio._alignment import as_floats
-from skdrfm.portfolio._earning_dates import calendar_with_end, period_end_timestamps
+from skdrfm.panel._index import check_is_series
+from skdrfm.portfolio._earning_dates import calendar_with_end, period_end_timestamps, returns_by_date
 from skdrfm.utils.validation import check_finite, describe_first
 
 
@@ -30,8 +31,8 @@ def to_alphalens(
         Decimal forward returns (0.01 = 1 %), over the period after each date. NaN where a return is not known.
     last_date : date, default=None
         Date on which the last returns are earned. None continues the spacing of the dates of returns: month ends,
-        month starts or business month ends (every 1, 3, 6 or 12 months), weeks, or days. If it is given, each return
-        ends at the next date of returns.
+        month starts or business month ends (every 1, 3, 6 or 12 months), weeks, or days; where that is unclear, the
+        frequency of Period dates of a week or longer. If it is given, each return ends at the next date of returns.
 
     Returns
     -------
@@ -89,8 +90,9 @@ def to_alphalens(
     _check_no_less_than_everything(known, index)
     factor = _factor(scores, score_index, index)
 
-    dates = period_end_timestamps(dates_of(index))
-    calendar = calendar_with_end(dates.unique().sort_values(), last_date)
+    labels = dates_of(index)
+    dates = period_end_timestamps(labels)
+    calendar = calendar_with_end(dates.unique().sort_values(), last_date, labels=labels)
     columns, assets = pd.factorize(assets_of(index), sort=True)
     growth = np.full((len(calendar), len(assets)), np.nan)
     growth[calendar.get_indexer(dates), columns] = 1 + known
@@ -110,8 +112,8 @@ def to_returns(returns: "pd.Series[Any]", *, last_date: Any = None) -> "pd.Serie
         Decimal returns (0.01 = 1 %), for example ``BacktestResult.long_short``.
     last_date : date, default=None
         Date on which the last return is earned. None continues the spacing of the dates: month ends, month starts or
-        business month ends (every 1, 3, 6 or 12 months), weeks, or days. If it is given, each return is earned at the
-        next date.
+        business month ends (every 1, 3, 6 or 12 months), weeks, or days; where that is unclear, the frequency of
+        Period dates of a week or longer. If it is given, each return is earned at the next date.
 
     Returns
     -------
@@ -146,13 +148,11 @@ def to_returns(returns: "pd.Series[Any]", *, last_date: Any = None) -> "pd.Serie
     2024-04-30    0.03
     dtype: float64
     """
-    _check_one_return_per_date(returns)
-    values = as_floats(returns, name="returns")
-    check_finite(values, what="returns", allow_nan=True)
+    values = returns_by_date(returns)
     dates = period_end_timestamps(returns.index)
     order = dates.argsort()
     values, dates = values[order], dates[order]
-    calendar = calendar_with_end(dates, last_date)
+    calendar = calendar_with_end(dates, last_date, labels=returns.index)
     earned = calendar[calendar.get_indexer(dates) + 1].rename("date")
     missing = np.isnan(values)
     if missing.any():
@@ -166,11 +166,7 @@ def to_returns(returns: "pd.Series[Any]", *, last_date: Any = None) -> "pd.Serie
 
 
 def _panel_values(series: Any, name: str, *, drop_nan: bool = False) -> tuple[FloatArray, pd.MultiIndex]:
-    if not isinstance(series, pd.Series):
-        raise PanelError(
-            f"{name} must be a Series indexed by (date, asset). Got {type(series).__name__}. "
-            f"Build one: pd.Series({name}, index=X.index)."
-        )
+    check_is_series(series, name=name)
     kept = series.dropna() if drop_nan else series
     index = check_panel_index(kept, name=name)
     if not len(kept):
@@ -178,7 +174,7 @@ def _panel_values(series: Any, name: str, *, drop_nan: bool = False) -> tuple[Fl
             f"{name} must have at least one {'value' if drop_nan else 'row'}. Got {len(series)} rows"
             f"{' of NaN' if len(series) else ''}. Check how its rows were selected."
         )
-    return as_floats(kept, name=name), index
+    return numbers_of(kept, name=name), index
 
 
 def _check_no_less_than_everything(known: FloatArray, index: pd.MultiIndex) -> None:
@@ -187,25 +183,6 @@ def _check_no_less_than_everything(known: FloatArray, index: pd.MultiIndex) -> N
         raise PanelError(
             "returns must be decimals of at least -1, for prices cannot fall below 0. Got "
             f"{int(below.sum())} below: {describe_first(index[below].tolist())}. Divide percent by 100."
-        )
-
-
-def _check_one_return_per_date(returns: Any) -> None:
-    if not isinstance(returns, pd.Series) or isinstance(returns.index, pd.MultiIndex) or not len(returns):
-        found = (
-            "a Series indexed by pairs" if isinstance(returns, pd.Series) and len(returns) else type(returns).__name__
-        )
-        raise PanelError(
-            "returns must be a Series with one return for each date, at least one. Got "
-            f"{found if np.size(returns) else f'an empty {found}'}. "
-            "Pass the returns of a portfolio, for example backtest(...).long_short."
-        )
-    dates = returns.index
-    missing, repeated = int(np.asarray(dates.isna()).sum()), int(dates.duplicated().sum())
-    if missing or repeated:
-        raise PanelError(
-            f"Each return must have a date of its own. Got {missing} without a date and {repeated} with a date that "
-            "occurs before. Keep one return for each date."
         )
 
 

@@ -9,9 +9,10 @@ import pandas as pd
 from skdrfm._typing import FloatArray, IntArray
 from skdrfm.exceptions import PanelError
 from skdrfm.metrics._dates import date_groups
-from skdrfm.metrics._validation import validated
-from skdrfm.portfolio._rows import held_dates, index_of, weights_of
+from skdrfm.metrics._validation import as_float_vector, validated
+from skdrfm.portfolio._rows import held_dates, index_of
 from skdrfm.utils._param_validation import Interval
+from skdrfm.utils.validation import describe_first
 
 _ROUNDING = 8 * float(np.finfo(np.float64).eps)
 
@@ -57,7 +58,7 @@ def cap_weights(weights: Any, max_weight: float, *, dates: Any = None) -> "pd.Se
     >>> cap_weights([0.6, 0.3, 0.1, -0.5, -0.5], 0.5, dates=[1, 1, 1, 1, 1]).round(4).tolist()
     [0.5, 0.375, 0.125, -0.5, -0.5]
     """
-    given = weights_of(weights)
+    given = as_float_vector(weights, name="weights")
     groups = date_groups(weights, dates, name="weights")
     held_dates(given, groups)  # NaN on part of a date, and infinity, are refused
 
@@ -74,7 +75,7 @@ def cap_weights(weights: Any, max_weight: float, *, dates: Any = None) -> "pd.Se
         first = min(infeasible)
         raise PanelError(
             f"'max_weight' must leave room for the sum of each leg. Got {max_weight:g} on {len(infeasible)} of "
-            f"{len(groups.dates)} dates that need more, the first {_label(groups.dates[first])}. Pass "
+            f"{len(groups.dates)} dates that need more, the first {describe_first([groups.dates[first]])}. Pass "
             f"{max(infeasible.values())!r} or more, which all dates allow, or hold more names."
         )
     return pd.Series(capped, index=index_of(weights), name="weight")
@@ -102,7 +103,3 @@ def _filled(sizes: FloatArray, cap: float) -> FloatArray:
     filled: FloatArray = np.minimum(factor[n_cut] * sizes, cap)
     filled[:n_cut] = cap
     return filled
-
-
-def _label(date: Any) -> str:
-    return repr(date.item() if isinstance(date, np.generic) else date)

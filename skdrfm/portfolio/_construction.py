@@ -7,7 +7,7 @@ import pandas as pd
 
 from skdrfm._typing import FloatArray
 from skdrfm.metrics._dates import DateGroups, date_groups
-from skdrfm.metrics._quantiles import QUANTILE_CONSTRAINTS, dates_with_portfolio, slot_weights, warn_about_dates
+from skdrfm.metrics._quantiles import QUANTILE_CONSTRAINTS, dates_with_portfolio, slot_weights
 from skdrfm.metrics._validation import as_values, validated
 from skdrfm.portfolio._rows import index_of, ordered_sum, sections_of, sector_codes, sizes_of
 
@@ -167,8 +167,7 @@ def _checked_weights(
     groups = date_groups(scores, dates, name="scores")
     sizes = None if size is None else sizes_of(size, scores, rows_name="scores")
     codes = None if sectors is None else sector_codes(sectors, scores, rows_name="scores")
-    formed = dates_with_portfolio(groups, n_quantiles, min_names)
-    warn_about_dates(formed, groups, n_quantiles if min_names is None else min_names, stacklevel=5)
+    formed = dates_with_portfolio(groups, n_quantiles, min_names, stacklevel=5)
     if codes is None:
         weights = slot_weights(values, groups, formed, n_quantiles)
         return weights if sizes is None else _by_size(weights, sizes, groups)
@@ -187,6 +186,7 @@ def _by_size(slots: FloatArray, sizes: FloatArray, groups: DateGroups) -> FloatA
     """Weight slots by market value, so that each column sums to 1 in each group."""
     # In units of the largest market value of the group no product overflows.
     held = slots * (sizes / groups.maximum(sizes)[groups.codes])[:, None]
+    # Each column has an order of its own: one for all would not let opposite scores give exactly opposite weights.
     totals = np.column_stack([ordered_sum(groups, column) for column in held.T])
     weights: FloatArray = held / totals[groups.codes]
     return weights

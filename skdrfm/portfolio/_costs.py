@@ -9,7 +9,10 @@ import pandas as pd
 
 from skdrfm._typing import FloatArray, IntArray
 from skdrfm.exceptions import PanelError
-from skdrfm.portfolio._alignment import PairTable, Positions, align_positions, as_floats, check_weights
+from skdrfm.metrics._validation import numbers_of
+from skdrfm.panel import check_panel_index
+from skdrfm.portfolio._alignment import PairTable, Positions, align_positions
+from skdrfm.portfolio._rows import held_dates
 from skdrfm.portfolio._simulation import Holdings, hold
 from skdrfm.utils._param_validation import Interval
 from skdrfm.utils.validation import describe_first
@@ -64,7 +67,7 @@ def turnover(weights: "pd.Series[Any]", returns: "pd.Series[Any]") -> "pd.Series
     [1.0, 0.2]
     """
     positions = align_positions(weights, returns, name="weights")
-    check_weights(positions)
+    held_dates(positions.values, positions.groups)  # NaN on part of a date, and infinity, are refused
     groups = positions.groups
     holdings = hold(
         groups.codes, positions.assets, positions.values, realised=positions.realised, n_dates=len(groups.dates)
@@ -77,17 +80,12 @@ def turnover(weights: "pd.Series[Any]", returns: "pd.Series[Any]") -> "pd.Series
 class Trades:
     """Purchases and sales in units of capital, both positive.
 
-    First the trades of the names held after the date, then the sales of names that are not in the portfolio any
-    more.
-
     Parameters
     ----------
     codes, assets : ndarray of shape (n_trades,)
         Positions of date and asset.
     amounts : ndarray of shape (n_trades,)
         Absolute change of the weight; 0 where nothing is traded.
-    n_held : int
-        Number of trades of names held after the date.
     holdings : Holdings
         What is held after the trades.
     """
@@ -95,15 +93,11 @@ class Trades:
     codes: IntArray
     assets: IntArray
     amounts: FloatArray
-    n_held: int
     holdings: Holdings
 
     def by_date(self, values: FloatArray) -> FloatArray:
         """Sum of one value for each trade by date, NaN on dates without portfolio."""
-        n_dates = len(self.holdings.formed)
-        parts = (slice(None, self.n_held), slice(self.n_held, None))
-        held, sold = (np.bincount(self.codes[part], weights=values[part], minlength=n_dates) for part in parts)
-        return np.where(self.holdings.formed, held + sold, np.nan)
+        return self.holdings.sums(self.codes, values)
 
 
 def trades_of(holdings: Holdings, *, n_assets: int) -> Trades:
@@ -121,7 +115,6 @@ def trades_of(holdings: Holdings, *, n_assets: int) -> Trades:
         codes=np.concatenate([codes, codes[leaves] + 1]),
         assets=np.concatenate([assets, assets[leaves]]),
         amounts=np.abs(np.concatenate([held - before, drifted[leaves]])),
-        n_held=len(codes),
         holdings=holdings,
     )
 
@@ -150,7 +143,7 @@ class Rates:
     @classmethod
     def read(cls, rate: Any, positions: Positions, *, name: str) -> "Rates":
         """Read a rate and check that it is nowhere negative or infinite."""
-        values = as_floats(rate, name=name) if isinstance(rate, pd.Series) else np.array([rate], dtype=np.float64)
+        values = np.atleast_1d(numbers_of(rate, name=name))
         faulty = (values < 0) | np.isinf(values)
         if faulty.any():
             raise PanelError(
@@ -160,7 +153,7 @@ class Rates:
         if not isinstance(rate, pd.Series):
             return cls(name, float(rate))
         if isinstance(rate.index, pd.MultiIndex):
-            return cls(name, np.nan, by_pair=positions.table(rate, name=name))
+            return cls(name, np.nan, by_pair=positions.table(check_panel_index(rate, name=name), values))
         if not rate.index.is_unique:
             repeated = rate.index[rate.index.duplicated()].unique()
             raise PanelError(
@@ -206,10 +199,10 @@ def borrow_fees(holdings: Holdings, rates: Rates, positions: Positions, *, perio
     """Decimal fee of each date for the absolute short positions over the period after it."""
     short = np.maximum(-np.where(np.isnan(holdings.weights), 0.0, holdings.weights), 0.0)
     if not np.isnan(rates.number):
-        return rates.number / periods_per_year * holdings.sums(short)
+        return rates.number / periods_per_year * holdings.sums(holdings.codes, short)
     paid = rates.at(holdings.codes, holdings.assets)
     _check_known(paid, short, holdings.codes, holdings.assets, positions, name=rates.name, verb="held short")
-    return holdings.sums(np.where(short > 0, paid, 0.0) * short) / periods_per_year
+    return holdings.sums(holdings.codes, np.where(short > 0, paid, 0.0) * short) / periods_per_year
 
 
 def _check_known(

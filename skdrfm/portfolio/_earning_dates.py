@@ -1,22 +1,50 @@
-"""When returns are earned: the dates of a panel as timestamps, and the date that ends each period."""
+"""When returns are earned: returns and their dates as timestamps, and the date that ends each period."""
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from pandas.tseries.offsets import BDay, BMonthBegin, BMonthEnd, MonthBegin, MonthEnd
+from pandas.tseries.offsets import BDay, BMonthBegin, BMonthEnd, MonthBegin, MonthEnd, QuarterEnd, Week, YearEnd
 
-from skdrfm._typing import AnyArray
+from skdrfm._typing import AnyArray, FloatArray
 from skdrfm.exceptions import PanelError
+from skdrfm.metrics._validation import numbers_of
 from skdrfm.panel._index import _to_periods
-from skdrfm.utils.validation import describe_first
+from skdrfm.utils.validation import check_finite, describe_first
 
 # Period of dates that name more than a day, by the number of their characters.
 _COARSE = {4: "Y", 6: "M", 7: "M"}
 
 # The calendar is asked first: month ends that happen to be business days are month ends.
 _MONTHLY = (MonthEnd, BMonthEnd, MonthBegin, BMonthBegin)
+
+# Offsets that pandas has as frequencies of Periods.
+_LONGER_THAN_A_DAY = (Week, MonthEnd, QuarterEnd, YearEnd)
+
+
+def returns_by_date(returns: Any) -> FloatArray:
+    """Read one return for each date; NaN is one without a portfolio."""
+    if not isinstance(returns, pd.Series) or isinstance(returns.index, pd.MultiIndex) or not len(returns):
+        found = (
+            "a Series indexed by pairs" if isinstance(returns, pd.Series) and len(returns) else type(returns).__name__
+        )
+        raise PanelError(
+            "returns must be a Series with one return for each date, at least one. Got "
+            f"{found if np.size(returns) else f'an empty {found}'}. "
+            "Pass the returns of a portfolio, for example backtest(...).long_short."
+        )
+    dates = returns.index
+    missing, repeated = int(np.asarray(dates.isna()).sum()), int(dates.duplicated().sum())
+    if missing or repeated:
+        raise PanelError(
+            f"Each return must have a date of its own. Got {missing} without a date and {repeated} with a date that "
+            "occurs before. Keep one return for each date."
+        )
+    values = numbers_of(returns, name="returns")
+    check_finite(values, what="returns", allow_nan=True)
+    return values
 
 
 def period_end_timestamps(dates: pd.Index) -> pd.DatetimeIndex:
@@ -63,12 +91,13 @@ def period_end_timestamps(dates: pd.Index) -> pd.DatetimeIndex:
     return _without_freq(moments.take(codes))
 
 
-def calendar_with_end(dates: pd.DatetimeIndex, last_date: Any) -> pd.DatetimeIndex:
+def calendar_with_end(dates: pd.DatetimeIndex, last_date: Any, *, labels: pd.Index) -> pd.DatetimeIndex:
     """List the periods of dates from the first to the last, and the end of the last one.
 
-    Without a last_date the spacing of the dates says which date comes next. Months, quarters, years and weeks that
-    the dates lack are listed too, so that the date after each is the end of its period. Trading days are taken as
-    they come: a day without a date is a holiday.
+    Without a last_date the spacing of the dates says which date comes next; where it does not, the frequency of labels
+    that are Periods of a week or longer. Months, quarters, years and weeks that the dates lack are listed too, so that
+    the date after each is the end of its period. Trading days are taken as they come: a day without a date is a
+    holiday.
 
     Parameters
     ----------
@@ -76,6 +105,8 @@ def calendar_with_end(dates: pd.DatetimeIndex, last_date: Any) -> pd.DatetimeInd
         Distinct dates in ascending order.
     last_date : date or None
         End of the last period. If it is given, the dates are taken as they come.
+    labels : Index
+        The dates as they were before they became timestamps, in any order.
 
     Returns
     -------
@@ -89,7 +120,7 @@ def calendar_with_end(dates: pd.DatetimeIndex, last_date: Any) -> pd.DatetimeInd
     """
     if last_date is not None:
         return _extended(dates, _read_end(last_date, dates[-1]))
-    for calendar in _calendars(dates):
+    for calendar in chain(_calendars(dates), _calendar_of_periods(labels)):
         if dates.isin(calendar).all():
             return _without_freq(calendar)
     raise PanelError(
@@ -134,6 +165,12 @@ def _calendars(dates: pd.DatetimeIndex) -> Iterator[pd.DatetimeIndex]:
             yield _extended(dates, following[-1])
     elif _is_usual(days == 1):
         yield _extended(dates, dates[-1] + pd.DateOffset(days=1))
+
+
+def _calendar_of_periods(labels: pd.Index) -> Iterator[pd.DatetimeIndex]:
+    """Calendar of the frequency of Periods; days leave open which of them are holidays."""
+    if isinstance(labels, pd.PeriodIndex) and isinstance(labels.freq, _LONGER_THAN_A_DAY):
+        yield pd.period_range(labels.min(), labels.max() + 1).to_timestamp(how="end").normalize()
 
 
 def _is_usual(steps: AnyArray) -> bool:

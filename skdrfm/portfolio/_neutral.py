@@ -8,7 +8,8 @@ import pandas as pd
 from skdrfm._typing import BoolArray, FloatArray
 from skdrfm.exceptions import PanelError
 from skdrfm.metrics._dates import DateGroups, date_groups
-from skdrfm.portfolio._rows import held_dates, index_of, numbers_of, rows_in, warn_about_lost_dates, weights_of
+from skdrfm.metrics._validation import as_float_vector, numbers_of
+from skdrfm.portfolio._rows import held_dates, index_of, rows_in, warn_about_lost_dates
 from skdrfm.preprocessing._projection import residuals
 from skdrfm.utils.validation import check_finite, describe_first
 
@@ -69,7 +70,7 @@ def neutral_weights(weights: Any, exposures: Any, *, dates: Any = None) -> "pd.S
     >>> bool(abs(weights @ beta) < 1e-12)
     True
     """
-    given = weights_of(weights)
+    given = as_float_vector(weights, name="weights")
     groups = date_groups(weights, dates, name="weights")
     formed = held_dates(given, groups)
     factors = _exposures(exposures, weights)
@@ -92,18 +93,18 @@ def neutral_weights(weights: Any, exposures: Any, *, dates: Any = None) -> "pd.S
 
 def _exposures(exposures: Any, weights: Any) -> FloatArray:
     """Read the exposures of each row, shape (n_samples, n_exposures)."""
+    values = numbers_of(exposures, name="exposures")
+    if values.ndim not in (1, 2):
+        raise PanelError(
+            f"exposures must have shape (n_samples,) or (n_samples, n_exposures). Got {values.shape}. "
+            "Pass one row of descriptors for each weight."
+        )
     where = rows_in(exposures, weights, name="exposures", rows_name="weights")
     absent = where < 0
     if absent.any():
         raise PanelError(
             f"exposures must have a row for every row of weights. Got {int(absent.sum())} of {len(where)} rows "
             f"without one: {describe_first(weights.index[absent].tolist())}. Add them, or drop these rows of weights."
-        )
-    values = numbers_of(exposures, name="exposures")
-    if values.ndim not in (1, 2):
-        raise PanelError(
-            f"exposures must have shape (n_samples,) or (n_samples, n_exposures). Got {values.shape}. "
-            "Pass one row of descriptors for each weight."
         )
     if values.ndim == 1:
         values = values[:, None]
@@ -116,7 +117,7 @@ def _exposures(exposures: Any, weights: Any) -> FloatArray:
 def _rows_by_date(groups: DateGroups, weights: FloatArray, factors: FloatArray) -> list[Any]:
     """Rows of each date in an order that follows from their numbers alone, so that no sum depends on another."""
     order = np.lexsort((weights, *factors.T[::-1], groups.codes))
-    return np.split(order, np.cumsum(groups.counts)[:-1])
+    return np.split(order, groups.starts[1:])
 
 
 def _neutralised(weights: FloatArray, factors: FloatArray) -> FloatArray | None:

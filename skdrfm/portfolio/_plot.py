@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from skdrfm.exceptions import PanelError
-from skdrfm.panel._plot import label_dates, new_axes, time_axis
+from skdrfm.panel._plot import label_all_dates, new_axes, percent_axis, time_axis
 from skdrfm.portfolio._result import BacktestResult
 
 
@@ -87,16 +87,16 @@ class CumulativeReturnDisplay:
         CumulativeReturnDisplay
             The display itself, with ``ax_`` and ``figure_`` set.
         """
-        from matplotlib.ticker import PercentFormatter
-
         ax = new_axes() if ax is None else ax
-        positions = time_axis(self.cumulative.index)
-        for name in self.cumulative.columns:
-            ax.plot(positions, self.cumulative[name].to_numpy(), label=str(name))
-        label_dates(ax, positions)
+        dates = self.cumulative.index
+        positions = time_axis(dates)
+        for name, line in self.cumulative.items():
+            marker = "o" if line.count() == 1 else None  # a single date makes no line
+            ax.plot(positions, line.to_numpy(), marker=marker, label=str(name))
+        label_all_dates(ax, positions, dates)
         ax.axhline(0, color="0.6", linewidth=0.8, zorder=0)
-        ax.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
-        ax.set(title="Cumulative long/short return", xlabel="Date of prediction", ylabel="Compounded return")
+        percent_axis(ax.yaxis)
+        ax.set(title="Cumulative long/short return", xlabel="Start of the holding period", ylabel="Compounded return")
         ax.legend()
         self.ax_, self.figure_ = ax, ax.figure
         return self

@@ -10,6 +10,7 @@ from skdrfm.exceptions import PanelError
 from skdrfm.metrics._validation import validated
 from skdrfm.panel._index import calendar_ordinals
 from skdrfm.panel._plot import heat_cells, new_axes, number
+from skdrfm.portfolio._earning_dates import returns_by_date
 from skdrfm.portfolio._result import BacktestResult
 from skdrfm.utils._param_validation import Interval
 
@@ -82,22 +83,15 @@ class MonthlyReturnDisplay:
         Raises
         ------
         PanelError
-            If there is no return, the index holds no calendar dates, or the returns are not monthly.
+            If there is no return, returns are no numbers, the index holds no calendar dates, or the returns are not
+            monthly.
+        NonFiniteError
+            If a return is infinite.
         """
         series: Any = returns.long_short if isinstance(returns, BacktestResult) else returns
-        if not isinstance(series, pd.Series) or isinstance(series.index, pd.MultiIndex) or not len(series):
-            raise PanelError(
-                "returns must be a Series with one return for each date, at least one, or a BacktestResult. Got "
-                f"{_describe(series)}. Pass for example backtest(predictions, returns).long_short."
-            )
+        values = returns_by_date(series)
         months = calendar_ordinals(series.index, "M") + int(months_ahead)
         _check_monthly(months)
-        values = series.to_numpy(dtype=np.float64, na_value=np.nan)
-        if np.isinf(values).any():
-            raise PanelError(
-                f"returns must be finite or NaN. Got {int(np.isinf(values).sum())} infinite of {len(values)} values. "
-                "Check how they were computed."
-            )
         # Month numbers count from January 1970.
         years, places = np.divmod(months, 12)
         cells = np.full((int(years.max() - years.min()) + 1, 12), np.nan)
@@ -174,12 +168,6 @@ def _check_monthly(months: Any) -> None:
             f"returns must be monthly. Got dates at least {int(steps.min())} months apart. Draw returns of longer "
             "periods with CumulativeReturnDisplay."
         )
-
-
-def _describe(series: Any) -> str:
-    if not isinstance(series, pd.Series):
-        return type(series).__name__
-    return "no return" if not len(series) else "a Series with more than one index level"
 
 
 def _number(value: float) -> str:

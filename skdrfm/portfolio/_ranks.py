@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from skdrfm._typing import FloatArray
-from skdrfm.exceptions import PanelError
 from skdrfm.metrics._dates import date_groups
+from skdrfm.metrics._quantiles import dates_with_portfolio
 from skdrfm.metrics._validation import as_values, validated
-from skdrfm.portfolio._rows import index_of, sections_of, sector_codes, warn_about_lost_dates
+from skdrfm.portfolio._rows import index_of, sections_of, sector_codes
 from skdrfm.utils._param_validation import Interval
 
 _FEWEST = 2  # one name has nobody to be ranked against
@@ -79,23 +79,10 @@ def rank_weights(
     values = as_values(scores, name="scores")
     groups = date_groups(scores, dates, name="scores")
     codes = None if sectors is None else sector_codes(sectors, scores, rows_name="scores")
-    needed = _FEWEST if min_names is None else min_names
-    formed = groups.counts >= needed
-    if not formed.any():
-        raise PanelError(
-            f"At least one date must have {needed} names for a portfolio. Got at most {int(groups.counts.max())} "
-            f"names on {len(groups.dates)} dates. Use a lower 'min_names' or more assets."
-        )
-    warn_about_lost_dates(
-        ~formed,
-        f"have fewer than {needed} names (least: {int(groups.counts.min())}) and no portfolio: their weights are "
-        "NaN, not 0. Use a lower 'min_names' to form one.",
-        stacklevel=4,
-    )
+    formed = dates_with_portfolio(groups, _FEWEST, min_names, by_quantile=False, stacklevel=4)
 
     sections, date = (groups, np.arange(len(groups.dates))) if codes is None else sections_of(groups, codes)
-    below, equal = sections.tie_blocks(values)
-    doubled = 2 * below + equal - sections.counts[sections.codes]  # twice the centred average rank
+    doubled = sections.centred_ranks(values)
     leg = sections.sum(np.maximum(doubled, 0))
     ranked = leg > 0
     n_ranked = np.bincount(date[ranked], weights=sections.counts[ranked], minlength=len(groups.dates))

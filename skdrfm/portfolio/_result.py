@@ -165,11 +165,19 @@ class BacktestResult:
 
         Returns
         -------
-        DataFrame of shape (n_dates, n_quantiles + 5)
-            Columns ``long_short``, ``gross_long_short``, ``turnover``, ``costs``, ``n_names`` and ``quantile_1`` to
-            ``quantile_q``.
+        DataFrame of shape (n_dates, n_quantiles + 7)
+            Columns ``long_short``, ``gross_long_short``, ``turnover``, ``costs``, ``borrow_fees``,
+            ``orders_not_executed``, ``n_names`` and ``quantile_1`` to ``quantile_q``.
         """
-        by_date = [self.long_short, self.gross_long_short, self.turnover, self.costs, self.n_names]
+        by_date = [
+            self.long_short,
+            self.gross_long_short,
+            self.turnover,
+            self.costs,
+            self.borrow_fees,
+            self.orders_not_executed,
+            self.n_names,
+        ]
         return pd.concat([*by_date, self.quantile_returns.add_prefix("quantile_")], axis=1)
 
     def cumulative(self) -> pd.DataFrame:

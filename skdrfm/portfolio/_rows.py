@@ -9,8 +9,8 @@ import pandas as pd
 from skdrfm._typing import BoolArray, FloatArray, IntArray
 from skdrfm.exceptions import CoverageWarning, NonFiniteError, PanelError
 from skdrfm.metrics._dates import DateGroups
-from skdrfm.panel import assets_of, check_panel_index
-from skdrfm.panel._index import has_panel_index
+from skdrfm.metrics._validation import as_float_vector
+from skdrfm.panel._index import has_panel_index, positions_of_rows
 from skdrfm.utils.validation import describe_first
 
 
@@ -62,7 +62,7 @@ def rows_in(data: Any, rows: Any, *, name: str, rows_name: str) -> IntArray:
         if data.index.equals(rows.index):
             return np.arange(len(rows), dtype=np.intp)
         if has_panel_index(rows):
-            return _positions(data, rows, name=name, rows_name=rows_name)
+            return positions_of_rows(data, rows.index, name=name, rows_name=rows_name)
         raise PanelError(
             f"{name} must have the index of {rows_name}, row by row. Got another index. "
             f"Align them: {name} = {name}.reindex({rows_name}.index), or index both by (date, asset)."
@@ -75,28 +75,15 @@ def rows_in(data: Any, rows: Any, *, name: str, rows_name: str) -> IntArray:
     return np.arange(len(rows), dtype=np.intp)
 
 
-def _positions(data: Any, rows: "pd.Series[Any]", *, name: str, rows_name: str) -> IntArray:
-    index = data.index
-    if index.nlevels > 1:
-        levels = ["date", "asset"]
-        known = check_panel_index(data, name=name).reorder_levels(levels)
-        return known.get_indexer(check_panel_index(rows, name=rows_name).reorder_levels(levels))
-    # The numbers that pandas gives to rows by itself are no assets, even where assets are numbers.
-    named = index.name == "asset" or (index.name is None and not isinstance(index, pd.RangeIndex))
-    if not named or not index.is_unique:
-        raise PanelError(
-            f"{name} must be indexed like {rows_name}, by (date, asset), or hold one value for each asset. Got "
-            f"{len(index)} labels of the type {type(index).__name__} named {index.name!r}. Set the index: "
-            f"{name}.index = {rows_name}.index if the rows are the same."
-        )
-    positions: IntArray = index.get_indexer(assets_of(rows))
-    return positions
-
-
 def sector_codes(sectors: Any, rows: Any, *, rows_name: str) -> IntArray:
     """Give each row the number of its sector, from 0; every row must have one."""
+    if np.ndim(sectors) != 1:
+        raise PanelError(
+            f"sectors must be one-dimensional with one label for each row. Got shape {np.shape(sectors)}. "
+            "Pass a Series or a 1-D array."
+        )
     # A Series keeps what is missing; an array of strings would make the label "nan" of it.
-    labels = pd.Series(_one_dimensional(sectors, name="sectors"))
+    labels = pd.Series(sectors)
     where = rows_in(sectors, rows, name="sectors", rows_name=rows_name)
     codes = np.append(pd.factorize(labels)[0], -1)[where].astype(np.intp)
     absent = codes < 0
@@ -110,7 +97,7 @@ def sector_codes(sectors: Any, rows: Any, *, rows_name: str) -> IntArray:
 
 def sizes_of(size: Any, rows: Any, *, rows_name: str) -> FloatArray:
     """Read the market value of each row, finite and above 0."""
-    known = numbers_of(_one_dimensional(size, name="size"), name="size")
+    known = as_float_vector(size, name="size")
     where = rows_in(size, rows, name="size", rows_name=rows_name)
     values: FloatArray = np.append(known, np.nan)[where]
     way_out = f"Drop these rows of {rows_name}, or give them a market value."
@@ -120,38 +107,6 @@ def sizes_of(size: Any, rows: Any, *, rows_name: str) -> FloatArray:
     useless = values <= 0
     if useless.any():
         raise PanelError(f"size must be above 0 for every row of {rows_name}. {_count(useless, rows)}. {way_out}")
-    return values
-
-
-def numbers_of(values: Any, *, name: str) -> FloatArray:
-    """Read numbers of any shape as float64; NaN is left to the caller."""
-    try:
-        if isinstance(values, pd.Series | pd.DataFrame):
-            numbers: FloatArray = values.to_numpy(dtype=np.float64, na_value=np.nan)
-        else:
-            numbers = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise PanelError(
-            f"{name} must hold numbers. Got {type(values).__name__} that cannot be read as float64. "
-            "Convert it, for example with pd.to_numeric, or labels with pd.get_dummies."
-        ) from error
-    return numbers
-
-
-def weights_of(weights: Any) -> FloatArray:
-    """Read one weight for each row, NaN allowed, at least one."""
-    values = numbers_of(_one_dimensional(weights, name="weights"), name="weights")
-    if not len(values):
-        raise PanelError("weights must have at least one row. Got none. Check how the rows were selected.")
-    return values
-
-
-def _one_dimensional(values: Any, *, name: str) -> Any:
-    if np.ndim(values) != 1:
-        raise PanelError(
-            f"{name} must be one-dimensional, one value for each row. Got shape {np.shape(values)}. "
-            "Pass a Series or a 1-D array."
-        )
     return values
 
 

@@ -41,14 +41,14 @@ class Holdings:
     formed: BoolArray
     unexecuted: IntArray
 
-    def sums(self, values: FloatArray) -> FloatArray:
-        """Sum over the rows of each date, NaN where there is no portfolio."""
-        sums = np.bincount(self.codes, weights=values, minlength=len(self.formed))
+    def sums(self, codes: IntArray, values: FloatArray) -> FloatArray:
+        """Sum the values of each date, given by its position, shape (n_dates,); NaN where there is no portfolio."""
+        sums = np.bincount(codes, weights=values, minlength=len(self.formed))
         return np.where(self.formed, sums, np.nan)
 
     def portfolio_returns(self) -> FloatArray:
         """Decimal return of each date before costs, shape (n_dates,); cash earns nothing."""
-        return self.sums(self.weights * self.returns)
+        return self.sums(self.codes, self.weights * self.returns)
 
 
 def hold(

@@ -7,12 +7,10 @@ import pandas as pd
 
 from skdrfm._typing import BoolArray, FloatArray, IntArray
 from skdrfm.exceptions import PanelError
-from skdrfm.panel import check_panel_index
+from skdrfm.panel._index import positions_of_rows
 from skdrfm.utils.validation import describe_first
 
 __all__ = ["industry_codes", "row_weights"]
-
-_LEVELS = ["date", "asset"]
 
 
 def industry_codes(industry: "pd.Series[Any]", X: Any) -> IntArray:
@@ -98,37 +96,7 @@ def _positions(series: "pd.Series[Any]", X: Any, name: str) -> IntArray:
             f"'{name}' is looked up by the labels of X, which must be a DataFrame with an index level named 'asset'. "
             f"Got {found}. Pass the panel, in a pipeline after set_output(transform='pandas'), or leave out '{name}'."
         )
-    if series.index.nlevels > 1:
-        keys = check_panel_index(series, name=name).reorder_levels(_LEVELS)
-        if "date" not in index.names:
-            raise PanelError(
-                f"'{name}' is indexed by (date, asset), and X must be too. Got {index.names} as levels of X. "
-                f"Index '{name}' by asset, or X by (date, asset)."
-            )
-        others = [level for level in index.names if level not in _LEVELS]
-        both: pd.MultiIndex = index.droplevel(others)  # type: ignore[arg-type, assignment]
-        pairs = both.reorder_levels(_LEVELS)
-        if keys.equals(pairs):
-            return np.arange(len(pairs), dtype=np.intp)
-        return keys.get_indexer(pairs)
-    labels = series.index
-    if labels.name not in (None, "asset"):
-        raise PanelError(
-            f"'{name}' must be indexed by asset, or by (date, asset). Got an index named {labels.name!r}. "
-            f"Rename it: {name}.rename_axis('asset')."
-        )
-    if not labels.is_unique:
-        twice = labels[labels.duplicated()].unique()
-        raise PanelError(
-            f"'{name}' must have one value for each asset. Got more for {describe_first(list(twice))}. "
-            "Keep one, or index it by (date, asset)."
-        )
-    if not isinstance(index, pd.MultiIndex):
-        return labels.get_indexer(index)
-    level = index.names.index("asset")
-    by_asset = np.append(labels.get_indexer(index.levels[level]), -1)  # a row without asset has the code -1
-    found_rows: IntArray = by_asset[index.codes[level]]
-    return found_rows
+    return positions_of_rows(series, index, name=name, rows_name="X")
 
 
 def _faults(absent: BoolArray, X: pd.DataFrame) -> str:

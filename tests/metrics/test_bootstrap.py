@@ -192,6 +192,11 @@ class TestValidation:
         with pytest.raises(PanelError, match="at least 2 periods as rows.*Got shape"):
             bootstrap_interval(values, np.mean)
 
+    def test_missing_values_of_nullable_columns_are_counted(self):
+        table = pd.DataFrame({"a": [0.1, 0.2, 0.3], "b": [0.1, None, 0.3]}, dtype="Float64")
+        with pytest.raises(NonFiniteError, match="Got 1 NaN or infinite of 6"):
+            bootstrap_interval(table, lambda history: history.mean())
+
     def test_tables_must_hold_numbers(self):
         with pytest.raises(PanelError, match="values must hold numbers"):
             bootstrap_interval(pd.DataFrame({"a": ["x", "y"]}), np.mean)

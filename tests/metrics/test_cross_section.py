@@ -93,6 +93,11 @@ class TestICIR:
         with pytest.raises(PanelError, match="ic must hold at least 2 periods"):
             icir([0.1, np.nan], periods_per_year=12)
 
+    @pytest.mark.parametrize("ic", [[], [np.nan, np.nan]])
+    def test_no_ic_at_all_is_not_enough(self, ic):
+        with pytest.raises(PanelError, match="ic must hold at least 2 periods for this figure. Got 0"):
+            icir(ic, periods_per_year=12)
+
     def test_infinite_ics_are_refused(self):
         with pytest.raises(NonFiniteError, match="ic must hold finite numbers"):
             icir([0.1, np.inf], periods_per_year=12)

@@ -258,7 +258,11 @@ class TestValidation:
         with pytest.raises(PanelError, match="y_pred must hold numbers"):
             r2_oos([0.1], ["a"])
 
-    @pytest.mark.parametrize("values", [[], [[0.1], [0.2]], 0.1])
+    def test_no_rows_are_refused(self):
+        with pytest.raises(PanelError, match="y_true must have at least one row"):
+            r2_oos([], [])
+
+    @pytest.mark.parametrize("values", [[[0.1], [0.2]], 0.1])
     def test_shapes_other_than_one_number_for_each_row_are_refused(self, values):
         with pytest.raises(PanelError, match="must be one-dimensional"):
             r2_oos(values, values)

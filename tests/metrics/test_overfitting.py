@@ -170,6 +170,12 @@ class TestValidation:
         with pytest.raises(NonFiniteError, match="NaN: 1 in 'c'"):
             probability_of_backtest_overfitting(table)
 
+    def test_missing_returns_of_nullable_columns_are_named_by_trial(self):
+        returns = pd.DataFrame(make_returns(40, 3), columns=list("abc"), dtype="Float64")
+        returns.iloc[1, 2] = pd.NA
+        with pytest.raises(NonFiniteError, match="NaN: 1 in 'c'"):
+            probability_of_backtest_overfitting(returns, n_blocks=4)
+
     def test_tables_must_hold_numbers(self):
         with pytest.raises(PanelError, match="returns must hold numbers. Got DataFrame"):
             probability_of_backtest_overfitting(pd.DataFrame({"a": ["x"] * 40, "b": 1.0}))

@@ -144,6 +144,10 @@ class TestPeers:
         assert sharpe_ratio(monthly, **MONTHLY) == pytest.approx(stats.sharpe(monthly, periods=12), rel=1e-12)
         assert sortino_ratio(monthly, **MONTHLY) == pytest.approx(stats.sortino(monthly, periods=12), rel=1e-12)
 
+    @pytest.mark.parametrize("shortfall", [-2e-309, -5e-324])
+    def test_a_sortino_ratio_beyond_the_range_of_numbers_is_infinite(self, shortfall):
+        assert sortino_ratio([0.5] * 9 + [shortfall], **MONTHLY) == np.inf
+
 
 class TestProperties:
     @given(RETURNS)
@@ -194,7 +198,7 @@ class TestValidation:
             figure([0.01], **MONTHLY)
 
     def test_no_return_is_an_error(self):
-        with pytest.raises(PanelError, match="at least one"):
+        with pytest.raises(PanelError, match="returns must hold at least one period for this figure. Got 0"):
             annualised_return([], **MONTHLY)
 
     @pytest.mark.parametrize("value", [np.nan, np.inf])

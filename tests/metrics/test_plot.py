@@ -135,6 +135,18 @@ class TestValidation:
             display = InformationCoefficientDisplay.from_predictions(y_true, y_pred)
         assert np.isnan(display.to_frame().iloc[3]).all()
 
+    def test_coefficients_of_zero_alone_leave_room_to_draw(self, ax):
+        InformationCoefficientDisplay(pd.Series([0.0, 0.0], index=[1, 2]), window=2).plot(ax)
+        low, high = ax.get_ylim()
+        assert low < 0 < high
+
+    @pytest.mark.parametrize("window", [0, -1, 2.5, None])
+    def test_a_window_that_is_no_number_of_dates_is_refused(self, window, ax):
+        display = InformationCoefficientDisplay(pd.Series([0.1, 0.2], index=[1, 2]), window=window)
+        for method in (display.to_frame, lambda: display.plot(ax)):
+            with pytest.raises(PanelError, match="'window' must be a whole number of dates, at least 1. Got"):
+                method()
+
     def test_no_coefficient_at_all_is_an_error(self, ax):
         with pytest.raises(PanelError, match="Got none on 2 dates"):
             InformationCoefficientDisplay(pd.Series([np.nan, np.nan])).plot(ax)

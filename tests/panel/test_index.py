@@ -3,6 +3,8 @@ import datetime
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from skdrfm.exceptions import PanelError
 from skdrfm.panel import assets_of, check_aligned, check_panel_index, dates_of
@@ -111,6 +113,22 @@ class TestValidation:
     def test_a_broken_index_is_refused_with_the_way_out(self, make, message):
         with pytest.raises(PanelError, match=message):
             check_panel_index(make())
+
+    @given(
+        st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=12),
+        st.booleans(),
+        st.permutations(range(4)),
+    )
+    def test_a_pair_that_occurs_twice_is_found_in_any_order_of_rows_and_levels(self, pairs, in_order, places):
+        pairs = sorted(pairs) if in_order else pairs
+        # The order of the labels within a level need not be that of time.
+        codes = [[places.index(date) for date, _ in pairs], [asset for _, asset in pairs]]
+        index = pd.MultiIndex([list(places), list("ABCD")], codes, names=["date", "asset"], verify_integrity=False)
+        if len(set(pairs)) == len(pairs):
+            assert check_panel_index(index) is index
+        else:
+            with pytest.raises(PanelError, match=f"Got {len(pairs) - len(set(pairs))} duplicate rows"):
+                check_panel_index(index)
 
     def test_a_missing_level_is_named(self):
         plain = panel().reset_index(drop=True)

@@ -146,6 +146,15 @@ class TestProperties:
         assert (attribution.realised["intercept"] == 0).all()
         assert np.isnan(attribution.summary().loc["intercept", "Newey-West t"])
 
+    def test_positions_of_a_delayed_backtest_add_up_to_its_gross_return(self):
+        explanation, _, returns = panel(n_dates=6)
+        scores = pd.Series(explanation.predictions, index=returns.index)
+        result = backtest(scores, returns, n_quantiles=3, delay=1, rebalance_every=3)
+        attribution = group_attribution(explanation, result.positions, returns, GROUPS)
+        gross = result.gross_long_short.dropna()
+        assert len(gross) == 5
+        np.testing.assert_allclose(attribution.realised.sum(axis=1), gross, atol=1e-14)
+
     def test_realised_is_payoff_times_forecast(self):
         attribution = group_attribution(*panel(), GROUPS)
         parts = list(GROUPS)

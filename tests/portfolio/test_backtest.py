@@ -86,6 +86,8 @@ class TestReferenceValues:
             "gross_long_short",
             "turnover",
             "costs",
+            "borrow_fees",
+            "orders_not_executed",
             "n_names",
             "quantile_1",
             "quantile_2",

@@ -274,6 +274,10 @@ class TestEndsOfPeriods:
             ([datetime.date(2014, 11, 30), datetime.date(2014, 12, 31)], ["2014-12-31", "2015-01-31"]),
             (pd.period_range("2014Q2", periods=3, freq="Q"), ["2014-09-30", "2014-12-31", "2015-03-31"]),
             (pd.to_datetime(["2014-04-30", "2014-07-31", "2014-10-31"]), ["2014-07-31", "2014-10-31", "2015-01-31"]),
+            (pd.period_range("2014Q2", periods=2, freq="Q"), ["2014-09-30", "2014-12-31"]),
+            (pd.period_range("2014-11", periods=1, freq="M"), ["2014-12-31"]),
+            (pd.PeriodIndex(["2014-11", "2014-08"], freq="M"), ["2014-09-30", "2014-12-31"]),
+            (pd.period_range("2014-12-05", periods=1, freq="W-FRI"), ["2014-12-12"]),
             (["2012", "2013", "2014"], ["2013-12-31", "2014-12-31", "2015-12-31"]),
             (pd.to_datetime(["2014-12-05", "2014-12-12", "2014-12-26"]), ["2014-12-12", "2014-12-19", "2015-01-02"]),
             (pd.to_datetime(["2014-12-11", "2014-12-12", "2014-12-15", "2014-12-17", "2014-12-19"]), None),
@@ -292,6 +296,10 @@ class TestEndsOfPeriods:
             "datetime.date",
             "quarters",
             "fiscal quarters",
+            "two quarters",
+            "one month",
+            "months of which two are missing",
+            "one week",
             "years",
             "weeks with a hole",
             "trading days with holidays",
@@ -301,6 +309,11 @@ class TestEndsOfPeriods:
     def test_the_spacing_says_when_a_return_is_earned(self, dates, expected):
         expected = expected or ["2014-12-12", "2014-12-15", "2014-12-17", "2014-12-19", "2014-12-22"]
         assert ends(pd.Index(dates)) == expected
+
+    def test_prices_of_one_month_end_with_the_next(self):
+        scores, returns = panel(pd.period_range("2014-11", periods=1, freq="M"))
+        _, prices = to_alphalens(scores, returns)
+        assert prices.index.strftime("%Y-%m-%d").tolist() == ["2014-11-30", "2014-12-31"]
 
     def test_time_zones_and_hours_are_kept(self):
         dates = pd.date_range("2014-01-31 16:00", periods=3, freq="ME", tz="America/New_York")
@@ -330,6 +343,8 @@ class TestEndsOfPeriods:
     def test_an_unclear_spacing_asks_for_the_last_date(self, dates):
         with pytest.raises(PanelError, match="must say when the last return ends.*Pass last_date="):
             ends(pd.to_datetime(dates))
+        with pytest.raises(PanelError, match="must say when the last return ends"):
+            ends(pd.PeriodIndex(dates[-1:], freq="D"))  # the next day may be a holiday
         following = [date[:10] for date in dates[1:]]
         assert ends(pd.to_datetime(dates), last_date="2015-01-31") == [*following, "2015-01-31"]
 

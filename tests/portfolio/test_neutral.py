@@ -140,6 +140,8 @@ class TestValidation:
     def test_exposures_must_be_numbers_with_one_row_each(self):
         with pytest.raises(PanelError, match="exposures must hold numbers"):
             one_date([1.0, -1.0], ["banks", "mines"])
+        with pytest.raises(PanelError, match=r"exposures must have shape \(n_samples,\).* Got \(\)"):
+            one_date([1.0, -1.0], 1.0)
         with pytest.raises(PanelError, match=r"Got \(2, 1, 1\)"):
             one_date([1.0, -1.0], np.ones((2, 1, 1)))
         with pytest.raises(PanelError, match=r"one value for each row of weights \(2\). Got 3"):

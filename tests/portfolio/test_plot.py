@@ -59,6 +59,22 @@ def test_models_with_other_dates_are_blank_where_they_have_none():
     assert table["short"].isna().tolist() == [True, True, False, False]
 
 
+def test_the_axes_say_what_is_held_and_how_much_of_it(axes):
+    CumulativeReturnDisplay.from_backtests({"LSTM": result_for(MONTHS[:3])}).plot(axes)
+    assert axes.get_xlabel() == "Start of the holding period"
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["2020-01-31", "2020-02-29", "2020-03-31"]
+    axes.set_ylim(0, 0.01)
+    axes.figure.canvas.draw()
+    labels = [tick.get_text() for tick in axes.get_yticklabels()]
+    assert len(set(labels)) == len(labels)
+
+
+def test_a_model_with_one_date_is_a_point(axes):
+    one = CumulativeReturnDisplay.from_backtests({"short": result_for(MONTHS[:1]), "long": result_for(MONTHS)})
+    one.plot(axes)
+    assert [line.get_marker() for line in axes.get_lines()[:2]] == ["o", "None"]
+
+
 def test_numbers_come_back_as_a_copy():
     display = CumulativeReturnDisplay.from_backtests({"LSTM": result_for(MONTHS)})
     table = display.to_frame()

@@ -5,7 +5,7 @@ import pytest
 from matplotlib.figure import Figure
 from sklearn.utils._param_validation import InvalidParameterError
 
-from skdrfm.exceptions import PanelError
+from skdrfm.exceptions import NonFiniteError, PanelError
 from skdrfm.portfolio import MonthlyReturnDisplay, backtest
 
 MONTHS = pd.date_range("2018-11-30", periods=16, freq="ME")
@@ -147,15 +147,17 @@ class TestValidation:
 
     def test_infinite_returns_are_counted_and_refused(self, returns):
         returns.iloc[3] = np.inf
-        with pytest.raises(PanelError, match="Got 1 infinite of 16 values"):
+        with pytest.raises(NonFiniteError, match=r"returns must hold finite numbers or NaN.* 1 of 16 values"):
             MonthlyReturnDisplay.from_returns(returns)
 
     @pytest.mark.parametrize(
         ("wrong", "got"),
         [
             ([0.1, 0.2], "Got list"),
-            (pd.Series(dtype=float), "Got no return"),
-            (pd.Series([0.1], pd.MultiIndex.from_tuples([(202001, "A")])), "more than one index level"),
+            (pd.Series(dtype=float), "Got an empty Series"),
+            (pd.Series([0.1], pd.MultiIndex.from_tuples([(202001, "A")])), "Got a Series indexed by pairs"),
+            (pd.Series(["a"], [202001]), "returns must hold numbers. Got Series"),
+            (pd.Series([0.1, 0.2], [202001, 202001]), "Got 0 without a date and 1 with a date that occurs before"),
         ],
     )
     def test_other_than_one_return_for_each_date_is_refused(self, wrong, got):

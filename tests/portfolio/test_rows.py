@@ -94,7 +94,7 @@ class TestValidation:
 
     def test_numbers_of_rows_are_not_taken_for_assets(self):
         numbered = pd.Series(list("xxyy"))
-        with pytest.raises(PanelError, match=r"one value for each asset. Got 4 labels of the type RangeIndex"):
+        with pytest.raises(PanelError, match=r"sectors must be indexed by asset.* Got 4 labels of the type RangeIndex"):
             spread(sectors=numbered)
         index = pd.MultiIndex.from_product([[1, 2], range(4)], names=["date", "asset"])
         with pytest.raises(PanelError, match="RangeIndex"):
@@ -103,9 +103,10 @@ class TestValidation:
         np.testing.assert_array_equal(spread(SCORES.set_axis(index), sectors=by_asset), spread(sectors=SECTORS))
 
     def test_other_labels_are_refused(self):
-        for index in (pd.Index(list("ABCD"), name="ticker"), pd.Index(list("AABC"))):
-            with pytest.raises(PanelError, match="must be indexed like scores"):
-                spread(sectors=pd.Series(list("xxyy"), index=index))
+        with pytest.raises(PanelError, match=r"by \(date, asset\) like scores. Got 4 labels .* named 'ticker'"):
+            spread(sectors=pd.Series(list("xxyy"), index=pd.Index(list("ABCD"), name="ticker")))
+        with pytest.raises(PanelError, match="sectors must have one value for each asset. Got more for 'A'"):
+            spread(sectors=pd.Series(list("xxyy"), index=list("AABC")))
         with pytest.raises(PanelError, match="sectors must have the index of scores, row by row"):
             spread(pd.Series([1.0, 2.0]), dates=[1, 1], sectors=pd.Series(["x", "y"], index=[5, 6]))
 
@@ -114,6 +115,10 @@ class TestValidation:
             neutral_weights(np.ones((2, 2)), np.ones(2), dates=[1, 1])
         with pytest.raises(PanelError, match="weights must have at least one row"):
             neutral_weights([], [], dates=[])
+
+    def test_sectors_must_be_one_column(self):
+        with pytest.raises(PanelError, match=r"sectors must be one-dimensional.*\(8, 1\)"):
+            spread(sectors=SECTORS.to_frame())
 
 
 class TestOrderedSum:

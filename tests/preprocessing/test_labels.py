@@ -82,7 +82,14 @@ class TestValidation:
 
     def test_labels_of_another_type_are_not_taken_for_the_same(self, X):
         with pytest.raises(PanelError, match="6 of 6 rows without one"):
-            industry_codes(pd.Series(["m", "b", "b"]), X)
+            industry_codes(pd.Series(["m", "b", "b"], index=[1, 2, 3]), X)
+
+    def test_numbers_of_rows_are_not_taken_for_assets(self, X):
+        numbered = X.set_axis(pd.MultiIndex.from_product([[1, 2], range(3)], names=["date", "asset"]))
+        with pytest.raises(PanelError, match="industry must be indexed by asset.* the type RangeIndex named None"):
+            industry_codes(pd.Series(["m", "b", "b"]), numbered)
+        codes = industry_codes(pd.Series(["m", "b", "b"]).rename_axis("asset"), numbered)
+        np.testing.assert_array_equal(codes, [0, 1, 1, 0, 1, 1])
 
     @pytest.mark.parametrize("bad", [0.0, -1.0, np.inf])
     def test_weights_must_be_finite_and_above_zero(self, X, bad):
@@ -105,7 +112,7 @@ class TestValidation:
             row_weights(pairs, X)
 
     def test_index_of_dates_is_no_index_of_assets(self, X):
-        with pytest.raises(PanelError, match="Got an index named 'date'"):
+        with pytest.raises(PanelError, match="industry must be indexed by asset.* named 'date'"):
             industry_codes(pd.Series(["m"], index=pd.Index([1], name="date")), X)
 
     def test_rows_without_labels_are_refused(self, X, by_asset):
