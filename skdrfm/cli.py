@@ -102,6 +102,8 @@ def main() -> None:
     "--cost", type=click.FloatRange(min=0, max=1), default=0.0, help="Cost of one unit traded (0.001 = 0.1 %)."
 )
 @click.option("--seed", type=click.IntRange(min=0, max=2**32 - 1), default=0, help="Seed of models and simulation.")
+@click.option("--seeds", type=click.IntRange(min=1), default=1, help="Fits of each random model, whose mean forecasts.")
+@click.option("--refit-every", type=click.IntRange(min=1), default=1, help="Months from one fit to the next.")
 @click.option("--jobs", type=click.IntRange(min=1), default=1, help="Windows computed at the same time.")
 @click.option(
     "--out",
@@ -166,6 +168,8 @@ def study(context: click.Context, /, **options: Any) -> None:
             n_jobs=options["jobs"],
             checkpoint=options["checkpoint"] or out / "checkpoint",
             progress=not options["quiet"],
+            refit_every=options["refit_every"],
+            n_seeds=options["seeds"],
         )
         page = write_study(result, out, source=source, simulated=options["data"] is None)
     _echo_summary(result, page, source=source, simulated=options["data"] is None)

@@ -20,6 +20,7 @@ from skdrfm.metrics import (
     root_mean_squared_error_by_date,
 )
 from skdrfm.model_selection import WalkForwardResult, WalkForwardSplit, walk_forward_predict
+from skdrfm.model_selection._members import random_parameters
 from skdrfm.panel import LaggedPanel, check_aligned, check_panel_index, dates_of
 from skdrfm.panel._index import calendar_ordinals
 from skdrfm.panel._lags import PAPER_LAGS
@@ -110,6 +111,8 @@ def run_study(
     n_jobs: int | None = None,
     checkpoint: str | Path | None = None,
     progress: bool = True,
+    refit_every: int = 1,
+    n_seeds: int = 1,
 ) -> StudyResult:
     """Walk the models of the paper forward over a monthly panel and compare forecasts and portfolios.
 
@@ -147,6 +150,11 @@ def run_study(
         Folder for finished windows; an interrupted study goes on from there.
     progress : bool, default=True
         Whether to show a progress bar.
+    refit_every : int, default=1
+        Months from one fit to the next; the months between are predicted by the model that was fitted last.
+    n_seeds : int, default=1
+        Members of an ensemble: each model with a random state is fitted so many times and its forecasts are the means.
+        The others are fitted once.
 
     Returns
     -------
@@ -161,7 +169,7 @@ def run_study(
     SplitError
         If the months do not suffice.
     ValueError
-        If a model name is unknown.
+        If a model name is unknown, or refit_every or n_seeds is no positive integer.
 
     Examples
     --------
@@ -179,16 +187,23 @@ def run_study(
     lagged, target, rows, missing = _prepare(X, y, universe, lags)
     lagged, target, cv = _limit(lagged, target, train_size, start, end)
     _check_enough_assets(lagged, n_quantiles)
-    results = walk_forward_predict(
-        chosen,
-        lagged,
-        target,
-        cv=cv,
-        n_jobs=n_jobs,
-        explain=[name for name in EXPLAINED if name in chosen and hasattr(chosen[name], "explain")],
-        checkpoint=checkpoint,
-        progress=progress,
-    )
+    random = [name for name, model in chosen.items() if n_seeds != 1 and random_parameters(model)]
+    found: dict[str, WalkForwardResult] = {}
+    for seeds, names in ((1, [name for name in chosen if name not in random]), (n_seeds, random)):
+        if names:
+            found |= walk_forward_predict(
+                {name: chosen[name] for name in names},
+                lagged,
+                target,
+                cv=cv,
+                n_jobs=n_jobs,
+                explain=[name for name in EXPLAINED if name in names and hasattr(chosen[name], "explain")],
+                checkpoint=checkpoint,
+                progress=progress,
+                refit_every=refit_every,
+                n_seeds=seeds,
+            )
+    results = {name: found[name] for name in chosen}
     first = next(iter(results.values()))
     realised = target.loc[first.predictions.index]
     backtests = {
@@ -208,6 +223,8 @@ def run_study(
             "lags": list(lags),
             "n_quantiles": n_quantiles,
             "cost": cost,
+            "refit_every": refit_every,
+            "n_seeds": {name: n_seeds if name in random else 1 for name in chosen},
             "models": list(chosen),
             "groups": {group: list(names) for group, names in grouping.items()},
         },

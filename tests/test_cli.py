@@ -103,6 +103,7 @@ class TestStudy:
         columns = ["--date-column", "month", "--asset-column", "ticker", "--return-column", "ret"]
         choice = ["--descriptors", "BETA, SKEW", "--universe-column", "big"]
         months = ["--start", "2002-06", "--end", "2002-08", "--cost", "0.002", "--jobs", "2", "--seed", "3"]
+        months += ["--seeds", "4", "--refit-every", "6"]
         result = run("--data", path, *columns, *choice, *months, "--out", tmp_path / "out")
         assert "Error: seen enough" in result.output
         assert list(seen["X"].columns) == ["BETA", "SKEW"]
@@ -112,6 +113,7 @@ class TestStudy:
         assert seen["y"].xs("A01", level="asset").iloc[0] == pytest.approx(first["forward"].iloc[1])
         assert (seen["start"], seen["end"], seen["cost"]) == ("2002-06", "2002-08", 0.002)
         assert (seen["n_jobs"], seen["random_state"], seen["lags"]) == (2, 3, (0, 3, 6, 9, 12))
+        assert (seen["n_seeds"], seen["refit_every"]) == (4, 6)
         assert seen["models"] is None
         assert seen["groups"] is None
         assert seen["progress"] is True

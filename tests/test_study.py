@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import spearmanr
+from sklearn.ensemble import RandomForestRegressor
 
 from skdrfm import DeepFactorRegressor, DeepRecurrentFactorRegressor, make_factor_panel, run_study
 from skdrfm.descriptors import GROUPS
@@ -82,6 +83,34 @@ class TestFigures:
         X, y = make_factor_panel(n_dates=60, n_assets=100, nonlinearity=0.0, regimes=1, random_state=0)
         found = run_study(X, y, models=["Linear"], lags=(0, 3), train_size=36, progress=False)
         assert found.table.loc["Linear", "Rank IC"] > 0.05
+
+
+class TestRefitsAndSeeds:
+    def test_random_models_are_ensembles_and_months_between_fits_have_the_last_model(self, panel, tmp_path):
+        models = {
+            "Forest": RandomForestRegressor(2, random_state=3),
+            "Linear": LinearFactorRegressor(),
+        }
+        options = {**SMALL, "refit_every": 2, "n_seeds": 3, "checkpoint": tmp_path}
+        found = run_study(*panel, models=models, **options)
+        assert list(found.results) == list(found.table.index) == ["Forest", "Linear"]
+        assert found.manifest["options"]["n_seeds"] == {"Forest": 3, "Linear": 1}
+        assert found.manifest["options"]["refit_every"] == 2
+        members = found.results["Forest"].seed_predictions
+        assert members.shape[1] == 3
+        np.testing.assert_allclose(found.results["Forest"].predictions, members.mean(axis=1), rtol=1e-12)
+        fits = found.results["Linear"].windows["fitted_in"].tolist()
+        assert fits == [number // 2 * 2 for number in range(len(fits))]
+        saved = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("window-*.npz")}
+        assert len(saved) == 2 * len(fits)
+        again = run_study(*panel, models=models, **options)
+        pd.testing.assert_frame_equal(found.table, again.table, check_exact=True)
+        assert saved == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("window-*.npz")}
+
+    @pytest.mark.parametrize("option", [{"n_seeds": 0}, {"refit_every": 1.5}])
+    def test_numbers_that_cannot_be_meant_are_refused(self, panel, option):
+        with pytest.raises(ValueError, match=next(iter(option))):
+            run_study(*panel, models={"Forest": RandomForestRegressor(2, random_state=3)}, **SMALL, **option)
 
 
 class TestNoLookAhead:
