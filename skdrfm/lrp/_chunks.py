@@ -29,7 +29,7 @@ def run_in_chunks(
     chunk_size : int
         Samples in a slice for float64. Smaller numbers come in larger slices of as many bytes.
     n_threads : int or None
-        Number of threads; None for the cores that this process may use.
+        Number of threads; None for the cores that this process may use, at most ``OMP_NUM_THREADS`` if that is set.
 
     Raises
     ------
@@ -52,12 +52,13 @@ def run_in_chunks(
 
 
 def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    # Workers of joblib and dask find their share of the cores here.
+    share = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return max(1, min(cores, int(share))) if share.isdecimal() else cores
 
 
 def _check_positive(name: str, value: object) -> None:
     if not is_whole(value, 1):
-        way_out = "None uses all cores." if name == "n_threads" else "2048 suits most networks."
+        way_out = "None uses the usable cores." if name == "n_threads" else "2048 suits most networks."
         raise ValueError(f"'{name}' must be an integer >= 1. Got {value!r}. {way_out}")

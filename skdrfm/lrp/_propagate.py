@@ -85,7 +85,7 @@ def predict(
     chunk_size : int, default=2048
         Samples that are computed at once in float64; twice as many in float32.
     n_threads : int, default=None
-        Number of threads; None for the cores that this process may use.
+        Number of threads; None for the cores that this process may use, at most ``OMP_NUM_THREADS`` if that is set.
 
     Returns
     -------
@@ -168,7 +168,7 @@ def propagate(
     chunk_size : int, default=2048
         Samples that are computed at once in float64; twice as many in float32.
     n_threads : int, default=None
-        Number of threads; None for the cores that this process may use.
+        Number of threads; None for the cores that this process may use, at most ``OMP_NUM_THREADS`` if that is set.
 
     Returns
     -------

@@ -3,6 +3,7 @@ import os
 import numpy as np
 import pytest
 
+from skdrfm.lrp import _chunks
 from skdrfm.lrp._chunks import run_in_chunks
 
 
@@ -39,3 +40,10 @@ def test_float32_comes_in_chunks_of_as_many_bytes():
     starts = []
     run_in_chunks(lambda rows: starts.append(rows.start), 9, np.float32, chunk_size=2, n_threads=1)
     assert starts == [0, 4, 8]
+
+
+@pytest.mark.parametrize(("share", "expected"), [("1", 1), ("2,1", 2), ("0", 1), ("99", 4), ("", 4), ("many", 4)])
+def test_a_worker_takes_no_more_than_its_share_of_the_cores(monkeypatch, share, expected):
+    monkeypatch.setattr(_chunks.os, "sched_getaffinity", lambda process: range(4), raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", share)
+    assert _chunks._usable_cores() == expected
