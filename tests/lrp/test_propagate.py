@@ -256,7 +256,7 @@ class TestValidation:
             ({"dtype": "float16"}, "'dtype' must be float32 or float64. Got float16"),
             ({"chunk_size": 0}, "'chunk_size' must be an integer >= 1. Got 0"),
             ({"chunk_size": 2.5}, "'chunk_size' must be an integer >= 1. Got 2.5"),
-            ({"n_threads": -1}, "'n_threads' must be an integer >= 1. Got -1. None uses all"),
+            ({"n_threads": -1}, "'n_threads' must be an integer >= 1. Got -1. None uses the usable"),
             ({"n_threads": True}, "'n_threads' must be an integer >= 1. Got True"),
         ],
     )
