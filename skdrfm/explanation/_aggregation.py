@@ -97,7 +97,7 @@ class AdditiveParts:
         group  Quality  Size
         0          0.3   0.4
         """
-        _check_groups(groups, self.descriptor_names)
+        check_groups(groups, self.descriptor_names)
         single = self.by_descriptor()
         sums = [single[list(names)].to_numpy().sum(axis=1) for names in groups.values()]
         columns = pd.Index(list(groups), name="group")
@@ -178,7 +178,8 @@ def _rebuild(kind: type[AdditiveParts], stored: dict[str, Any]) -> AdditiveParts
     return kind(**stored)
 
 
-def _check_groups(groups: Groups, descriptor_names: tuple[str, ...]) -> None:
+def check_groups(groups: Groups, descriptor_names: tuple[str, ...]) -> None:
+    """Check that groups hold each descriptor exactly once, and nothing else."""
     grouped = [name for names in groups.values() for name in names]
     unknown = [name for name in dict.fromkeys(grouped) if name not in descriptor_names]
     if unknown:

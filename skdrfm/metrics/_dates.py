@@ -15,6 +15,7 @@ import pandas as pd
 from skdrfm._typing import AnyArray, BoolArray, FloatArray, IntArray
 from skdrfm.exceptions import PanelError
 from skdrfm.panel import check_panel_index, dates_of
+from skdrfm.panel._text_dates import check_text_dates
 from skdrfm.utils._ties import sorting_order, tie_blocks
 
 
@@ -183,6 +184,8 @@ def group_by(labels: pd.Index) -> DateGroups:
                 f"Dates must all be of one type. Got {', '.join(kinds)}. Convert them, for example with pd.to_datetime."
             )
     codes, distinct = pd.factorize(labels, sort=True)
+    if len(distinct) and isinstance(distinct[0], str):
+        check_text_dates(pd.Index(distinct))
     return DateGroups(codes.astype(np.intp), pd.Index(distinct).rename("date"))
 
 

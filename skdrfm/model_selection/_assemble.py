@@ -10,7 +10,7 @@ import pandas as pd
 from skdrfm._typing import AnyArray
 from skdrfm.explanation import Explanation
 from skdrfm.lrp import LayerCoverage
-from skdrfm.model_selection._windows import EXPLANATION_ARRAYS
+from skdrfm.model_selection._windows import EXPLANATION_LABELS
 
 INTERCEPT = "intercept"
 
@@ -121,14 +121,15 @@ def assemble(
 
 def _explanation(part: Mapping[str, AnyArray], prefix: str, index: pd.Index) -> Explanation:
     """Rebuild the explanation of a window from its arrays."""
-    arrays: dict[str, Any] = {name: part[prefix + name] for name in EXPLANATION_ARRAYS}
+    found: dict[str, Any] = {
+        name.removeprefix(prefix): array for name, array in part.items() if name.startswith(prefix)
+    }
+    labels = {name: found.pop(name) for name in EXPLANATION_LABELS}
     return Explanation(
-        **arrays,
-        offsets=part.get(f"{prefix}offsets"),
+        **found,
         index=index[part["test_rows"]],
-        descriptor_names=tuple(str(name) for name in part[f"{prefix}descriptor_names"]),
-        lags=tuple(int(lag) for lag in part[f"{prefix}lags"]),
-        # Checkpoints of before these were kept have the default method.
-        method=str(part.get(f"{prefix}method", "lrp-all")),
-        coverage=tuple(LayerCoverage(*map(str, row)) for row in part.get(f"{prefix}coverage", ())),
+        descriptor_names=tuple(str(name) for name in labels["descriptor_names"]),
+        lags=tuple(int(lag) for lag in labels["lags"]),
+        method=str(labels["method"]),
+        coverage=tuple(LayerCoverage(*map(str, row)) for row in labels["coverage"]),
     )

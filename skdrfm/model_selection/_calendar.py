@@ -1,9 +1,9 @@
 """The distinct dates of a panel, their places in the calendar, and the rows of each."""
 
 import datetime
+import re
 from dataclasses import dataclass
 from functools import cached_property
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,15 @@ import pandas as pd
 from skdrfm._typing import AnyArray, IntArray
 from skdrfm.exceptions import PanelError, SplitError
 from skdrfm.panel._index import FREQUENCIES, LEVELS, calendar_ordinals
+from skdrfm.panel._text_dates import check_text_dates
 from skdrfm.utils.validation import describe_first
 
 # Calendar periods that windows can count; without one they count the distinct dates.
 CALENDAR = tuple(frequency for frequency in FREQUENCIES if frequency != "date")
+
+_DIGITS = re.compile(r"\d{6}(\d{2})?")
+_ISO = re.compile(r"\d{4}(-\d{2}(-\d{2}.*)?)?")
+_QUARTER = re.compile(r"\d{4}-?Q[1-4]")
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +92,8 @@ def rows_by_date(X: Any, y: Any, groups: Any) -> DateRows:
             )
         index = dated[0]
     codes, distinct = _factorize(index)
-    _check_order_of_text(distinct)
+    if len(distinct) and isinstance(distinct[0], str):
+        check_text_dates(distinct, error=SplitError)
     return DateRows(distinct, codes.astype(np.min_scalar_type(-len(distinct) - 1), copy=False))
 
 
@@ -102,11 +108,6 @@ def calendar_slots(dates: pd.Index, freq: str | None) -> IntArray:
     if freq is None or not len(dates):
         return np.arange(len(dates), dtype=np.intp)
     ordinals = _ordinals(dates, freq)
-    if (np.diff(ordinals) < 0).any():
-        raise SplitError(
-            f"The order of dates as text must be their order in time for freq={freq!r}. Got another one: "
-            f"{describe_first(list(dates))}. Convert them with pd.to_datetime."
-        )
     slots: IntArray = ordinals - ordinals[0]
     return slots
 
@@ -124,7 +125,7 @@ def slot_of(date: Any, dates: pd.Index, freq: str | None) -> int:
         if freq is None or not len(dates):
             return int(dates.searchsorted(like))
         here, first = (int(_ordinals(pd.Index([day], dtype=dates.dtype), freq)[0]) for day in (like, dates[0]))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise SplitError(
             f"'first_test_date' must be a date like those of the panel ({describe_first(list(dates), 2)}). "
             f"Got {date!r}."
@@ -194,18 +195,6 @@ def _check_no_missing(n_missing: int) -> None:
         raise SplitError(f"Each row must have a date. Got {n_missing} rows without. Drop them.")
 
 
-def _check_order_of_text(distinct: pd.Index) -> None:
-    """Refuse text with the day or the month first: its order would not be that of time."""
-    if not len(distinct) or not isinstance(distinct[0], str):
-        return
-    wrong = distinct[distinct.str.match(r"\d{1,2}[./ -]")]
-    if len(wrong):
-        raise SplitError(
-            "Dates that are text must be ISO 8601, the year first, so that their order is that of time. Got "
-            f"{describe_first(list(wrong))}. Convert them with pd.to_datetime and its 'format'."
-        )
-
-
 def _ordinals(dates: pd.Index, freq: str) -> IntArray:
     if freq not in CALENDAR:
         raise SplitError(
@@ -226,29 +215,57 @@ def _like(date: Any, distinct: pd.Index) -> Any:
     """Read a date in the type of the panel's dates; one that is finer is read as the period that contains it."""
     if not len(distinct):
         return date
+    last = distinct[-1]
     if isinstance(distinct, pd.DatetimeIndex):
-        stamp = pd.Timestamp(_as_text(date))
+        stamp = pd.Timestamp(_as_iso(date))
         return stamp if distinct.tz is None or stamp.tz is not None else stamp.tz_localize(distinct.tz)
     if isinstance(distinct, pd.PeriodIndex):
-        return pd.Period(_as_text(date), freq=str(distinct.freqstr))
-    if pd.api.types.is_integer_dtype(distinct.dtype):
-        digits = len(str(distinct[-1]))
-        if digits not in (6, 8):
-            return int(date)
-        return int((_as_text(date).replace("-", "")[:8] + "0101")[:digits])
-    if isinstance(distinct[0], str):
-        return _as_text(date)[: len(distinct[-1])]
-    return pd.Timestamp(_as_text(date)).date() if isinstance(distinct[0], datetime.date) else date
+        # A quarter may be one of a fiscal year, which the panel's own frequency knows.
+        is_quarter = isinstance(date, str) and _QUARTER.fullmatch(date)
+        return pd.Period(date if is_quarter else _as_iso(date), freq=str(distinct.freqstr))
+    if pd.api.types.is_integer_dtype(distinct.dtype) or pd.api.types.is_float_dtype(distinct.dtype):
+        n_digits = len(str(int(last)))
+        if n_digits in (6, 8):
+            return int(_as_digits(date, n_digits))
+        return float(date) if pd.api.types.is_float_dtype(distinct.dtype) else int(date)
+    if isinstance(last, str):
+        return _like_text(date, last)
+    return pd.Timestamp(_as_iso(date)).date() if isinstance(last, datetime.date) else date
 
 
-def _as_text(date: Any) -> str:
-    """Write a date as ISO 8601 where it is one; a label stays what it is."""
-    if isinstance(date, Integral) and len(str(date)) in (6, 8):
-        digits = str(date)
-        return "-".join(part for part in (digits[:4], digits[4:6], digits[6:]) if part)
+def _like_text(date: Any, label: str) -> str:
+    """Write a date in the form of the panel's dates, as far as these go."""
+    if _DIGITS.fullmatch(label):
+        return _as_digits(date, len(label))
+    if re.match(r"\d{4}([-/. ]|$)", label):
+        iso = _as_iso(date)
+        return (iso[:10].replace("-", label[4:5]) + label[10:11] + iso[11:])[: len(label)]
+    if not isinstance(date, str) or _DIGITS.fullmatch(date) or re.match(r"\d{4}-\d", date):
+        raise ValueError("a date among labels that are no dates")
+    return date
+
+
+def _as_digits(date: Any, n_digits: int) -> str:
+    """Write a date as yyyymm or yyyymmdd."""
+    return (_as_iso(date).replace("-", "")[:8] + "0101")[:n_digits]
+
+
+def _as_iso(date: Any) -> str:
+    """Write a date as ISO 8601, at least its year."""
+    if pd.isna(date):
+        raise ValueError("no date")
     if isinstance(date, pd.Period):
         date = date.start_time
     if isinstance(date, datetime.date | np.datetime64):
         stamp = pd.Timestamp(date)
         return stamp.isoformat() if stamp != stamp.normalize() or stamp.tz is not None else stamp.strftime("%Y-%m-%d")
-    return str(date)
+    text = str(int(date) if isinstance(date, float) and date.is_integer() else date)
+    if _QUARTER.fullmatch(text):
+        return _as_iso(pd.Period(text))
+    if _DIGITS.fullmatch(text):
+        text = "-".join(part for part in (text[:4], text[4:6], text[6:]) if part)
+    # pandas reads much more: "200704" as 20 July 2004, and "4/1/2007" as 1 April, which may mean 4 January.
+    if not _ISO.fullmatch(text):
+        raise ValueError("text that is no date")
+    pd.Timestamp(text)  # raises if there is no such day
+    return text

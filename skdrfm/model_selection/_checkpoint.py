@@ -22,8 +22,6 @@ that no changed bit goes unnoticed. Nothing is pickled.
 Files appear whole or not at all, so that a process may be killed at any moment, and several may work on one folder:
 each takes what the others have finished when it starts, and a window that two compute at the same time is written
 twice with the same results. A window that cannot be taken is reported, computed again and replaced.
-
-Folders of format 1 (``run.json`` is one flat object, windows have no comment) are still read and continued.
 """
 
 import hashlib
@@ -39,10 +37,8 @@ import numpy as np
 
 from skdrfm._typing import AnyArray
 from skdrfm.exceptions import CheckpointError, CoverageWarning
-from skdrfm.model_selection._run_file import Fingerprint, adopt_run, run_fingerprints
+from skdrfm.model_selection._run_file import Fingerprint, adopt_run
 from skdrfm.utils._files import remove_leftovers, replacing
-
-__all__ = ["Checkpoint", "run_fingerprints"]
 
 _DIGEST_SIZE = 64
 # What closes a sealed file after the digits of its hash.
@@ -80,13 +76,9 @@ class Checkpoint:
         # Workers may run in another folder.
         self.folder = Path(folder).absolute()
         self._runs: dict[str, str] = {}
-        self._older: set[str] = set()
         for group, fingerprint in fingerprints.items():
-            run = adopt_run(self._group_folder(group), fingerprint)
+            self._runs[group] = adopt_run(self._group_folder(group), fingerprint).name
             remove_leftovers(self._group_folder(group))
-            self._runs[group] = run.name
-            if run.is_older:
-                self._older.add(group)
 
     def _group_folder(self, group: str) -> Path:
         safe = "".join(char if char.isalnum() else "-" for char in group)
@@ -127,11 +119,11 @@ class Checkpoint:
         """
         try:
             content = self.path(group, window).read_bytes()
-            arrays = _unseal(content, self._runs[group], window, without_seal=group in self._older)
+            arrays = _unseal(content, self._runs[group], window)
         except FileNotFoundError:
             return None
         except Exception as error:
-            # A file that carries no checksum can make the reader of zip files raise errors of any kind.
+            # A file with a right checksum that is no such archive can make its reader raise errors of any kind.
             warnings.warn(
                 f"The checkpoint of window {window} of {group!r} cannot be read ({error}) and is computed again.",
                 CoverageWarning,
@@ -176,7 +168,9 @@ class Checkpoint:
 
 def _seal(arrays: Mapping[str, AnyArray], run: str, window: int) -> bytes:
     """Bytes of an npz file whose comment says where it belongs and what its checksum is."""
-    packed = _pack(arrays)
+    buffer = io.BytesIO()
+    np.savez(buffer, **dict(arrays))  # type: ignore[arg-type]
+    packed = buffer.getvalue()
     opening = json.dumps({"run": run, "window": window, "sha256": ""}).encode().removesuffix(_CLOSING)
     # A zip file ends with the length of its comment in two bytes, and the comment.
     n_comment = len(opening) + _DIGEST_SIZE + len(_CLOSING)
@@ -184,43 +178,20 @@ def _seal(arrays: Mapping[str, AnyArray], run: str, window: int) -> bytes:
     return body + hashlib.sha256(body).hexdigest().encode() + _CLOSING
 
 
-def _pack(arrays: Mapping[str, AnyArray]) -> bytes:
-    """Bytes of an npz file."""
-    buffer = io.BytesIO()
-    np.savez(buffer, **dict(arrays))  # type: ignore[arg-type]
-    return buffer.getvalue()
-
-
-def _unseal(content: bytes, run: str, window: int, *, without_seal: bool) -> dict[str, AnyArray]:
+def _unseal(content: bytes, run: str, window: int) -> dict[str, AnyArray]:
     """Arrays of a sealed file; nothing in it is interpreted before its checksum was found right."""
     if not _is_whole(content):
-        if not without_seal:
-            raise ValueError("its content does not match its checksum")
-        return _read_unsealed(content)
+        raise ValueError("its content does not match its checksum")
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         seal: dict[str, Any] = json.loads(archive.comment)
     if seal["run"] != run:
         raise ValueError("it belongs to another run")
     if seal["window"] != window:
         raise ValueError(f"it is window {seal['window']}")
-    return _read_arrays(content)
+    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
 
 
 def _is_whole(content: bytes) -> bool:
     body, ending = content[: -_DIGEST_SIZE - len(_CLOSING)], content[-_DIGEST_SIZE - len(_CLOSING) :]
     return ending == hashlib.sha256(body).hexdigest().encode() + _CLOSING
-
-
-def _read_unsealed(content: bytes) -> dict[str, AnyArray]:
-    """Arrays of a file of format 1."""
-    arrays = _read_arrays(content)
-    # The checksums of the zip format leave gaps: the list of parts has none, and that of a part is compared only when
-    # the part is read to its end. The same arrays written again must give the same file.
-    if _pack(arrays) != content:
-        raise ValueError("its content does not match its checksums")
-    return arrays
-
-
-def _read_arrays(content: bytes) -> dict[str, AnyArray]:
-    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.base import clone
 
 from skdrfm.explanation import Explanation
+from skdrfm.explanation._rows import array_names
 
 
 def random_parameters(model: Any) -> list[str]:
@@ -111,9 +112,7 @@ def mean_explanation(parts: Sequence[Explanation]) -> Explanation:
                 f"up. Got others in member {number} than in member 0. Pass explain=False, or n_seeds=1."
             )
     means: dict[str, Any] = {
-        name: np.mean([getattr(part, name) for part in parts], axis=0)
-        for name in ("loadings", "predictions", "bias", "stabilizer", "state", "offsets")
-        if getattr(first, name) is not None
+        name: np.mean([getattr(part, name) for part in parts], axis=0) for name in array_names(first) if name != "data"
     }
     same_layers = all(part.coverage == first.coverage for part in parts)
     return replace(first, **means, coverage=first.coverage if same_layers else ())

@@ -2,15 +2,14 @@
 
 import hashlib
 import json
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, TypeGuard
 
 from skdrfm.exceptions import CheckpointError
 from skdrfm.panel import dates_of
-from skdrfm.utils._describe import content_hash, describe_parameters
+from skdrfm.utils._describe import describe_parameters
 from skdrfm.utils._files import replacing
 from skdrfm.utils._fingerprint import data_fingerprint, package_versions
 
@@ -31,14 +30,12 @@ class Entry:
     values : mapping of str to str
         Its parts as texts.
     defaults : frozenset of str
-        Parts that an older folder may lack: they have the value that stood for them when there was no choice.
-    older : callable, default=None
-        Makes the parts as folders of format 1 have them, where these differ.
+        Parts that a folder may lack, since the class had no such parameter when it was written: they have the value
+        that stood for them when there was no choice.
     """
 
     values: Mapping[str, str]
     defaults: frozenset[str] = frozenset()
-    older: Callable[[], Mapping[str, str]] | None = None
 
 
 Part: TypeAlias = "str | Mapping[str, str] | Entry"
@@ -55,13 +52,10 @@ class Run:
         What the results depend on.
     name : str
         64 hexadecimal digits: SHA-256 of the parts. The windows of the run carry it.
-    is_older : bool
-        Whether the folder is of format 1, whose windows carry neither name nor checksum.
     """
 
     parts: Mapping[str, str | Mapping[str, str]]
     name: str
-    is_older: bool
 
 
 def run_fingerprints(
@@ -114,7 +108,6 @@ def run_fingerprints(
     >>> fingerprint["model linear"].values["fit_intercept"]
     'True'
     """
-    sha256 = data_fingerprint(X, y)
     dates = dates_of(X)
     versions = package_versions()
     data = {
@@ -122,11 +115,11 @@ def run_fingerprints(
         "columns": str(len(X.columns)),
         "first date": str(dates.min()),
         "last date": str(dates.max()),
-        "sha256": sha256,
+        "sha256": data_fingerprint(X, y),
     }
     chosen = {name: text for name, text in options.items() if text != _OPTION_DEFAULTS.get(name, "None")}
     common: dict[str, Part] = {
-        "data": Entry(data, older=lambda: {"sha256": sha256}),
+        "data": data,
         "splitter": _entry_of(cv),
         "versions": Entry(versions, defaults=frozenset(versions)),
         "options": chosen,
@@ -141,7 +134,7 @@ def run_fingerprints(
 
 def _entry_of(thing: Any) -> Entry:
     description = describe_parameters(thing)
-    return Entry(description.values, description.defaults, older=lambda: _older_parameters(_older_text(thing)))
+    return Entry(description.values, description.defaults)
 
 
 def adopt_run(folder: Path, fingerprint: Fingerprint) -> Run:
@@ -200,18 +193,11 @@ def list_changes(run: Run, fingerprint: Fingerprint) -> list[str]:
     changed = []
     for key in sorted({*run.parts, *fingerprint}):
         entry = _entry(fingerprint.get(key, {}))
-        found, now, defaults = run.parts.get(key, {}), entry.values, entry.defaults
-        if isinstance(found, str):
-            if key in fingerprint and not isinstance(fingerprint[key], str):
-                found = _older_parts(key, found)
-                now = entry.older() if entry.older is not None else now
-                defaults = frozenset(name.replace(".", "__") for name in defaults)
-            else:
-                found = _entry(found).values
+        found, now = _entry(run.parts.get(key, {})).values, entry.values
         differing = [
             name
             for name in sorted({*found, *now})
-            if found.get(name) != now.get(name) and (name in found or name not in defaults)
+            if found.get(name) != now.get(name) and (name in found or name not in entry.defaults)
         ]
         if differing:
             # Data are shown as a whole, and of another class the class alone.
@@ -244,63 +230,24 @@ def _read(path: Path) -> Run:
         content = json.loads(path.read_bytes())
         if not isinstance(content, dict):
             raise ValueError(f"a {type(content).__name__} in place of an object")
-        is_older = "format" not in content
-        if not is_older and content["format"] != _FORMAT:
-            raise ValueError(f"format {content['format']!r}, and this version reads format {_FORMAT}")
-        parts = content if is_older else content.get("run")
-        if not _are_parts(parts, nested=not is_older):
+        # The first format had no such key.
+        found = content.get("format", 1)
+        if found != _FORMAT:
+            raise ValueError(f"format {found!r}, and this version reads format {_FORMAT}")
+        parts = content.get("run")
+        if not _are_parts(parts, nested=True):
             raise ValueError("entries that are no texts")
-        if not is_older and content.get("sha256") != _hash_of(parts):
+        if content.get("sha256") != _hash_of(parts):
             raise ValueError("entries that do not match their checksum")
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(
             f"The checkpoint folder {str(path.parent)!r} must hold a readable {RUN_FILE}. Got {error}. "
             "Delete this folder, or use another one."
         ) from error
-    return Run(parts, _hash_of(parts), is_older)
+    return Run(parts, content["sha256"])
 
 
 def _are_parts(parts: Any, *, nested: bool) -> TypeGuard[dict[str, str | Mapping[str, str]]]:
     return isinstance(parts, dict) and all(
         isinstance(part, str) or (nested and _are_parts(part, nested=False)) for part in parts.values()
     )
-
-
-def _older_parts(key: str, text: str) -> dict[str, str]:
-    """Read one entry of a folder of format 1."""
-    if key == "data":
-        return {"sha256": text}
-    if key == "versions":
-        return {name: number for name, _, number in (part.rpartition(" ") for part in text.split(", "))}
-    return _older_parameters(text)
-
-
-def _older_parameters(text: str) -> dict[str, str]:
-    """Read ``Class(name=value, name:hash)``.
-
-    A text value that itself looks like a further parameter is cut in two. As both sides of a comparison are cut in
-    the same way, this changes no verdict.
-    """
-    kind, _, body = text.removesuffix(")").partition("(")
-    parameters = {"class": kind}
-    for part in re.split(r", (?=[A-Za-z_]\w*[=:])", body) if body else []:
-        name, mark, value = re.split(r"([=:])", part, maxsplit=1)
-        parameters[name] = value if mark == "=" else f"hash {value}"
-    # The hash of an estimator changes when a parameter is added to it. Its parameters stand there one by one.
-    return {
-        name: value
-        for name, value in parameters.items()
-        if not (value.startswith("hash ") and any(other.startswith(f"{name}__") for other in parameters))
-    }
-
-
-def _older_text(thing: Any) -> str:
-    """Describe an estimator or splitter as in format 1."""
-    parameters = thing.get_params(deep=True) if hasattr(thing, "get_params") else vars(thing)
-    parts = (
-        f"{name}={value!r}"
-        if isinstance(value, str | int | float | tuple | None)
-        else f"{name}:{content_hash(value, name)}"
-        for name, value in sorted(parameters.items())
-    )
-    return f"{type(thing).__name__}({', '.join(parts)})"

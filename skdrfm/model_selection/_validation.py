@@ -3,7 +3,6 @@
 import json
 import warnings
 from collections.abc import Collection, Mapping, Sequence
-from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -13,16 +12,18 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from skdrfm._typing import AnyArray
-from skdrfm.explanation import linear_explanation
+from skdrfm.explanation._aggregation import check_groups
 from skdrfm.factor_model._together import windows_at_once
 from skdrfm.model_selection._assemble import INTERCEPT, WalkForwardResult, assemble
-from skdrfm.model_selection._checkpoint import Checkpoint, run_fingerprints
+from skdrfm.model_selection._checkpoint import Checkpoint
 from skdrfm.model_selection._members import check_random_states
 from skdrfm.model_selection._plan import Split, blocks_to_run, check_tested_once, groups_sharing_a_fit, plan_windows
 from skdrfm.model_selection._row_runs import RowRuns
+from skdrfm.model_selection._run_file import run_fingerprints
 from skdrfm.model_selection._threads import single_threaded_algebra, this_process
 from skdrfm.model_selection._windows import GroupWork, PanelData, WindowKey, run_block
 from skdrfm.panel import LaggedPanel, check_aligned, check_panel_index, dates_of, lag_layout
+from skdrfm.utils.validation import check_whole
 
 __all__ = ["WalkForwardResult", "walk_forward_predict"]
 
@@ -114,7 +115,8 @@ def walk_forward_predict(
         own, and the result is the mean. Member 0 is the model itself.
     windows_per_program : int or "auto", default="auto"
         Models, one for each window and seed, that are fitted side by side in one task, where the estimator can do so.
-        "auto" takes what suits the estimator. The result does not depend on it beyond rounding.
+        "auto" takes what suits the estimator; those that are fitted one after the other go window by window whatever
+        is asked. The result does not depend on it beyond rounding.
     groups : mapping of str to sequence of str, default=None
         Groups of descriptors. The result then has the contribution of each group to each prediction in place of whole
         explanations, which takes a small part of the memory and disk. Needs explain.
@@ -162,13 +164,13 @@ def walk_forward_predict(
     several = isinstance(estimator, Mapping)
     models: dict[str, Any] = dict(estimator) if several else {"model": estimator}
     explained = _names_to_explain(models, explain)
-    _check_count("refit_every", refit_every)
-    _check_count("n_seeds", n_seeds)
+    check_whole(refit_every, "refit_every", owner="walk_forward_predict")
+    check_whole(n_seeds, "n_seeds", owner="walk_forward_predict")
     if windows_per_program != "auto":
-        _check_count("windows_per_program", windows_per_program, "or 'auto'")
+        check_whole(windows_per_program, "windows_per_program", owner="walk_forward_predict", other="or 'auto'")
     if n_seeds > 1:
         check_random_states(models)
-    _check_groups(groups, explained, X)
+    _check_group_names(groups, explained, X)
     splits = [(RowRuns.of(train), test) for train, test in cv.split(X, y)]
     check_tested_once(splits, len(X))
     windows = plan_windows(dates_of(X), splits, refit_every)
@@ -186,7 +188,7 @@ def walk_forward_predict(
             explained=[name for name in explained if name in names],
             groups=groups,
             n_seeds=n_seeds,
-            per_program=windows_at_once(models[names[0]]) if windows_per_program == "auto" else windows_per_program,
+            per_program=_models_per_program(models[names[0]], windows_per_program),
             checkpoint=folder,
             n_workers=n_workers,
             home=this_process(),
@@ -215,15 +217,7 @@ def _names_to_explain(models: Mapping[str, Any], explain: bool | Collection[str]
     return names
 
 
-def _check_count(name: str, value: Any, other: str = "") -> None:
-    if type(value) is bool or not isinstance(value, Integral) or int(value) < 1:
-        raise ValueError(
-            f"The {name!r} parameter of walk_forward_predict must be an int in the range [1, inf)"
-            f"{f' {other}' if other else ''}. Got {value!r} instead."
-        )
-
-
-def _check_groups(groups: Mapping[str, Sequence[str]] | None, explained: list[str], X: Any) -> None:
+def _check_group_names(groups: Mapping[str, Sequence[str]] | None, explained: list[str], X: Any) -> None:
     """Find what is wrong with the groups before hours of fitting, as far as the names of the columns tell."""
     if groups is None:
         return
@@ -237,9 +231,13 @@ def _check_groups(groups: Mapping[str, Sequence[str]] | None, explained: list[st
         )
     layout = lag_layout(list(X.columns))
     if layout is not None:
-        n_descriptors = len(layout.descriptor_names)
-        nothing = np.zeros((0, 1, n_descriptors))
-        linear_explanation(nothing, np.zeros(n_descriptors), descriptor_names=layout.descriptor_names).by_group(groups)
+        check_groups(groups, layout.descriptor_names)
+
+
+def _models_per_program(model: Any, asked: int | Literal["auto"]) -> int:
+    """Models in a task: a larger one would only hold more rows, and save later, where they are fitted one by one."""
+    at_once = windows_at_once(model)
+    return at_once if asked == "auto" or at_once == 1 else asked
 
 
 def _run(
@@ -253,11 +251,14 @@ def _run(
 ) -> dict[WindowKey, dict[str, AnyArray]]:
     """Arrays of every group and window, from the checkpoint or computed."""
     done: dict[WindowKey, dict[str, AnyArray]] = {}
+    rejected: set[WindowKey] = set()
     if checkpoint is not None:
         for key in ((work.group, window) for work in works for window in range(len(splits))):
             found = checkpoint.load(*key)
             if found is not None and np.array_equal(found["test_rows"], splits[key[1]][1]):
                 done[key] = found
+            elif checkpoint.path(*key).exists():
+                rejected.add(key)
     n_done = len(done)
     tasks = [
         (work, fits)
@@ -289,7 +290,9 @@ def _run(
             for (group, window), arrays in block:
                 done[group, window] = arrays
                 # Workers on machines with disks of their own have written elsewhere.
-                if checkpoint is not None and not checkpoint.path(group, window).exists():
+                if checkpoint is not None and (
+                    (group, window) in rejected or not checkpoint.path(group, window).exists()
+                ):
                     checkpoint.save(group, window, arrays)
             bar.update(len(block))
     return done

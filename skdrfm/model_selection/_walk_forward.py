@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,6 +11,7 @@ from sklearn.model_selection import BaseCrossValidator
 from skdrfm._typing import IntArray
 from skdrfm.exceptions import SplitError
 from skdrfm.model_selection._calendar import DateRows, calendar_slots, rows_by_date, slot_of
+from skdrfm.utils.validation import check_whole
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,9 @@ class WalkForwardSplit(BaseCrossValidator):
     n_splits : int, default=None
         Number of windows: the latest ones, or the first ones from first_test_date if that is given. None: all.
     first_test_date : date, default=None
-        Earliest date to test, of the type of the panel's dates or a string; with a freq, the period that contains it.
-        None: the first date that has a full training window before it.
+        Earliest date to test: of the type of the panel's dates, or text or an int such as ``"2007-04-30"``,
+        ``"2007-04"`` or 200704; with a freq, the period that contains it. None: the first date that has a full
+        training window before it.
     freq : {"M", "Q", "Y", "W", "D"}, default=None
         Calendar period to count instead of distinct dates, from the first date of the panel to its last. A period
         without a date takes its place in windows, gap, embargo and steps; several dates in one period stay together;
@@ -263,11 +264,8 @@ class WalkForwardSplit(BaseCrossValidator):
             value: Any = getattr(self, name)
             if optional and value is None:
                 continue
-            if type(value) is bool or not isinstance(value, Integral) or int(value) < least:
-                raise SplitError(
-                    f"The {name!r} parameter of WalkForwardSplit must be an int in the range [{least}, inf)"
-                    f"{' or None' if optional else ''}. Got {value!r} instead."
-                )
+            other = "or None" if optional else ""
+            check_whole(value, name, owner="WalkForwardSplit", least=least, other=other, error=SplitError)
 
 
 def describe_windows(dates: pd.Index, splits: Iterable[tuple[IntArray, IntArray]]) -> pd.DataFrame:

@@ -1,6 +1,5 @@
 """The work of one task of a walk: fit the models of some training windows, and predict their test windows."""
 
-import copy
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import pandas as pd
 
 from skdrfm._typing import AnyArray, IntArray
 from skdrfm.explanation import Explanation
+from skdrfm.explanation._rows import array_names
 from skdrfm.factor_model._together import fit_together
 from skdrfm.model_selection._checkpoint import Checkpoint
 from skdrfm.model_selection._members import mean_explanation, member
@@ -20,7 +20,6 @@ from skdrfm.panel import LaggedPanel
 
 WindowKey = tuple[str, int]
 
-EXPLANATION_ARRAYS = ("loadings", "data", "predictions", "bias", "stabilizer", "state")
 EXPLANATION_LABELS = ("lags", "descriptor_names", "method", "coverage")
 
 
@@ -46,9 +45,7 @@ class PanelData:
     def of(cls, X: "pd.DataFrame | LaggedPanel", y: "pd.Series[Any]") -> Self:
         """Hold the panel without what workers do not need: one index for both, and no source of a lagged panel."""
         if isinstance(X, LaggedPanel):
-            # The source serves to align other data; its values would travel beside the ones that are gathered.
-            X = copy.copy(X)
-            X._source = pd.DataFrame()
+            X = X.without_source()
         return cls(X, y.set_axis(X.index))
 
     def rows(self, rows: IntArray) -> "tuple[pd.DataFrame, pd.Series[Any]]":
@@ -183,9 +180,8 @@ def _predict(work: GroupWork, ensemble: Sequence[Any], X: pd.DataFrame) -> dict[
 
 def _whole(explanation: Explanation) -> dict[str, AnyArray]:
     """Everything that an explanation holds, as arrays."""
-    parts = {name: getattr(explanation, name) for name in (*EXPLANATION_ARRAYS, "offsets")}
-    arrays = {f"explanation/{name}": array for name, array in parts.items() if array is not None}
-    return arrays | {f"explanation/{name}": np.array(getattr(explanation, name)) for name in EXPLANATION_LABELS}
+    names = (*array_names(explanation), *EXPLANATION_LABELS)
+    return {f"explanation/{name}": np.asarray(getattr(explanation, name)) for name in names}
 
 
 def _by_group(explanation: Explanation, groups: Mapping[str, Sequence[str]]) -> dict[str, AnyArray]:

@@ -1,5 +1,6 @@
 """A lagged panel that holds its values once and gathers the rows of a window when they are asked for."""
 
+import copy
 import logging
 from collections.abc import Sequence
 from numbers import Integral
@@ -188,7 +189,7 @@ class LaggedPanel:
         Raises
         ------
         PanelError
-            If y does not have the rows of X in the same order.
+            If y does not have the rows of X in the same order, or the panel was made by `without_source`.
 
         Examples
         --------
@@ -199,6 +200,12 @@ class LaggedPanel:
         >>> panel.align(y).index.equals(panel.index)
         True
         """
+        # A panel has at least one row of its source, unless this was left out.
+        if not len(self._source):
+            raise PanelError(
+                "A LaggedPanel must have its source to align other data. Got one from without_source(). Align with "
+                "the panel from which it was made."
+            )
         check_aligned(self._source, y)
         return y.iloc[self._kept] if hasattr(y, "iloc") else np.asarray(y)[self._kept]
 
@@ -231,12 +238,22 @@ class LaggedPanel:
                 "Take rows with panel.iloc[rows], and columns from panel.to_frame() or panel.iloc[rows]."
             )
         check_aligned(self, mask, x_name="panel", y_name="mask")
-        part = object.__new__(LaggedPanel)
-        for name in ("_attrs", "_columns", "_lags", "_source", "_values"):
-            setattr(part, name, getattr(self, name))
+        part = copy.copy(self)
         part._index = self._index[chosen]
         part._rows = self._rows[chosen]
         part._kept = self._kept[chosen]
+        return part
+
+    def without_source(self) -> "LaggedPanel":
+        """Leave out X itself, which serves `align` alone, so that a worker receives the values once.
+
+        Returns
+        -------
+        LaggedPanel
+            With the same rows, without a copy of the values. It cannot `align`.
+        """
+        part = copy.copy(self)
+        part._source = pd.DataFrame()
         return part
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:

@@ -50,7 +50,7 @@ def describe_parameters(thing: Any) -> Description:
     -------
     Description
         The same in every process and for every copy. Functions count with their code, so that an edited one is
-        another one.
+        another one; functions of a module that they call do not.
 
     Raises
     ------
@@ -151,32 +151,35 @@ def _text(value: Any, where: str) -> str:
     return f"{text[: _LONGEST // 2]}... ({len(text)} letters, sha256 {hashlib.sha256(text.encode()).hexdigest()})"
 
 
-def _whole_text(value: Any, where: str) -> str:
-    """Text of a value without estimators in it."""
+def _whole_text(value: Any, where: str, inside: tuple[FunctionType, ...] = ()) -> str:
+    """Text of a value without estimators in it; `inside` are the functions that it was found in."""
     if isinstance(value, np.generic):
         # A number of NumPy and the same number of Python are the same parameter.
         value = value.item()
     if value is None or isinstance(value, str | bytes | bool | int | float | complex | date | pd.Timedelta | pd.Period):
         return repr(value)
+    text_of = functools.partial(_whole_text, where=where, inside=inside)
     if isinstance(value, list | tuple):
         opening, closing = "[]" if isinstance(value, list) else "()"
-        return opening + ", ".join(_whole_text(item, where) for item in value) + closing
+        return opening + ", ".join(map(text_of, value)) + closing
     if isinstance(value, set | frozenset):
-        return "{" + ", ".join(sorted(_whole_text(item, where) for item in value)) + "}"
+        return "{" + ", ".join(sorted(map(text_of, value))) + "}"
     if isinstance(value, Mapping):
-        pairs = (f"{_whole_text(key, where)}: {_whole_text(item, where)}" for key, item in value.items())
-        return "{" + ", ".join(pairs) + "}"
+        return "{" + ", ".join(f"{text_of(key)}: {text_of(item)}" for key, item in value.items()) + "}"
     if isinstance(value, type | BuiltinFunctionType):
         return f"{value.__module__}.{value.__qualname__}"
     if isinstance(value, FunctionType):
-        return f"{value.__module__}.{value.__qualname__}, code {_function_hash(value, where)[:16]}"
+        if value in inside:
+            # It calls itself.
+            return f"{value.__module__}.{value.__qualname__}, function {inside.index(value)} around"
+        code = _function_hash(value, where, (*inside, value))
+        return f"{value.__module__}.{value.__qualname__}, code {code[:16]}"
     if isinstance(value, functools.partial):
-        parts = (value.func, value.args, value.keywords)
-        return f"partial({', '.join(_whole_text(part, where) for part in parts)})"
+        return f"partial({', '.join(map(text_of, (value.func, value.args, value.keywords)))})"
     if callable(getattr(value, "get_config", None)):
         # Keras objects hold variables whose hash differs in each process, and names that count the objects made.
         config = {name: item for name, item in value.get_config().items() if name != "name"}
-        return f"{class_name(value)} {_whole_text(config, where)}"
+        return f"{class_name(value)} {text_of(config)}"
     return f"{class_name(value)}, hash {content_hash(value, where)}"
 
 
@@ -192,7 +195,7 @@ def content_hash(value: Any, where: str) -> str:
         ) from error
 
 
-def _function_hash(function: FunctionType, where: str) -> str:
+def _function_hash(function: FunctionType, where: str, inside: tuple[FunctionType, ...]) -> str:
     digest = hashlib.sha256()
     _update_with_code(digest, function.__code__, where)
     caught = {}
@@ -200,7 +203,7 @@ def _function_hash(function: FunctionType, where: str) -> str:
         with contextlib.suppress(ValueError):  # a name around the function that has no value yet
             caught[name] = cell.cell_contents
     for part in (function.__defaults__, function.__kwdefaults__, caught):
-        digest.update(_whole_text(part, where).encode())
+        digest.update(_whole_text(part, where, inside).encode())
     return digest.hexdigest()
 
 

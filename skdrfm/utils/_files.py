@@ -123,10 +123,11 @@ def _sync_folder(folder: Path) -> None:
     """Force the names in a folder to the disk, where the system can."""
     if os.name != "posix":
         return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        # Some network file systems cannot sync folders. The file itself is whole and in its place.
-        with contextlib.suppress(OSError):
+    # Some network file systems cannot sync folders, and some folders may be written to and not be read. The file itself
+    # is whole and in its place.
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
             os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        finally:
+            os.close(descriptor)

@@ -57,8 +57,14 @@ def sorting_order(codes: IntArray) -> IntArray:
     return np.argsort(narrow, kind="stable")
 
 
+# Below so many rows in a group, on average, a sort for each group costs more than one of all rows by two keys.
+_FEW_ROWS = 16
+
+
 def _order_by_group_and_value(values: FloatArray, codes: IntArray, starts: IntArray, counts: IntArray) -> IntArray:
     """Positions of the rows by group and then by value; equal values of a group in any order."""
+    if len(values) < _FEW_ROWS * len(counts):
+        return np.lexsort((values, codes))
     order = sorting_order(codes)
     grouped = values[order]
     # One short sort for each group beats a sort of all rows by two keys, since it stays in the processor's cache.

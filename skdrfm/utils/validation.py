@@ -1,6 +1,7 @@
 """Checks of arrays, with errors that name the column and count the faults."""
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from skdrfm._typing import AnyArray
 from skdrfm.exceptions import NonFiniteError
 
-__all__ = ["check_finite", "describe_first"]
+__all__ = ["check_finite", "check_whole", "describe_first"]
 
 _SHOWN = 3
 
@@ -36,6 +37,44 @@ def describe_first(items: Sequence[object], shown: int = _SHOWN) -> str:
     """
     listed = ", ".join(repr(item.item() if isinstance(item, np.generic) else item) for item in items[:shown])
     return listed if len(items) <= shown else f"{listed} and {len(items) - shown} more"
+
+
+def check_whole(
+    value: Any, name: str, *, owner: str, least: int = 1, other: str = "", error: type[Exception] = ValueError
+) -> None:
+    """Raise if a parameter is no whole number, or too small a one.
+
+    Parameters
+    ----------
+    value : object
+        What came.
+    name, owner : str
+        The parameter, and the class or function it belongs to, for the message.
+    least : int, default=1
+        Smallest number allowed.
+    other : str, default=""
+        What else is allowed, for the message, for example ``"or None"``.
+    error : type of exception, default=ValueError
+        What is raised.
+
+    Raises
+    ------
+    ValueError, or the error that was asked for
+        If the value is no int (True and False are none) or smaller.
+
+    Examples
+    --------
+    >>> from skdrfm.utils.validation import check_whole
+    >>> check_whole(2.5, "step", owner="WalkForwardSplit", other="or None")
+    Traceback (most recent call last):
+        ...
+    ValueError: The 'step' parameter of WalkForwardSplit must be an int in the range [1, inf) or None. Got 2.5 instead.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
+        raise error(
+            f"The {name!r} parameter of {owner} must be an int in the range [{least}, inf)"
+            f"{f' {other}' if other else ''}. Got {value!r} instead."
+        )
 
 
 def check_finite(

@@ -216,6 +216,15 @@ class TestCoverage:
 
 class TestValidation:
     @pytest.mark.parametrize("figure", BOTH)
+    def test_text_dates_whose_order_is_not_that_of_time_are_refused(self, figure):
+        dates = np.repeat(["2007-2", "2007-10"], 4)
+        values = np.arange(8.0)
+        with pytest.raises(PanelError, match="Got '2007-10' sorted before '2007-2'"):
+            figure(values, values, dates=dates)
+        padded = np.repeat(["2007-02", "2007-10"], 4)
+        assert list(figure(values, values, dates=padded).index) == ["2007-02", "2007-10"]
+
+    @pytest.mark.parametrize("figure", BOTH)
     def test_missing_predictions_are_counted_and_not_ranked(self, figure):
         with pytest.raises(NonFiniteError, match="Got NaN: 1 of 3"):
             figure([0.1, 0.2, 0.3], [1, np.nan, 2], dates=[1, 1, 1])

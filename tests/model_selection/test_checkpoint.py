@@ -6,6 +6,7 @@ import os
 import pickle
 import warnings
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 from skdrfm import WalkForwardSplit, make_factor_panel, walk_forward_predict
 from skdrfm.exceptions import CheckpointError, CoverageWarning
 from skdrfm.factor_model import LinearFactorRegressor
-from skdrfm.model_selection import _checkpoint
+from skdrfm.model_selection import _checkpoint, _validation, _windows
 from skdrfm.model_selection._checkpoint import Checkpoint
 
 FINGERPRINT = {
@@ -35,15 +36,6 @@ ARRAYS = {
 @pytest.fixture
 def checkpoint(tmp_path):
     return Checkpoint(tmp_path, {"m": FINGERPRINT})
-
-
-def older_folder(folder):
-    """A folder of format 1 with one window."""
-    path = Checkpoint(folder, {}).path("m", 0)
-    path.parent.mkdir(parents=True)
-    (path.parent / "run.json").write_text(json.dumps({"data": "ab" * 32, "explained": ""}))
-    np.savez(path, **ARRAYS)
-    return path, {"m": {"data": "ab" * 32, "explained": ""}}
 
 
 def same(first, second):
@@ -153,53 +145,6 @@ class TestTies:
             assert checkpoint.load("m", 0) is None
 
 
-class TestOlderFolders:
-    def test_windows_of_format_1_are_read_and_new_ones_are_added(self, tmp_path):
-        _, fingerprints = older_folder(tmp_path)
-        checkpoint = Checkpoint(tmp_path, fingerprints)
-        assert same(checkpoint.load("m", 0), ARRAYS)
-        checkpoint.save("m", 1, ARRAYS)
-        assert same(Checkpoint(tmp_path, fingerprints).load("m", 1), ARRAYS)
-        checkpoint.path("m", 1).rename(checkpoint.path("m", 2))
-        with pytest.warns(CoverageWarning, match="it is window 1"):
-            assert checkpoint.load("m", 2) is None
-
-    def test_damage_that_numpy_does_not_see_is_found(self, tmp_path):
-        path, fingerprints = older_folder(tmp_path)
-        np.savez(path, predictions=np.arange(9000.0))
-        # A shape cut short: NumPy reads fewer numbers, never comes to the end and so compares no checksum.
-        path.write_bytes(path.read_bytes().replace(b"'shape': (9000,), }", b"'shape': (4000,), }"))
-        with np.load(path) as archive:
-            assert len(archive["predictions"]) == 4000
-        with pytest.warns(CoverageWarning, match="does not match its checksums"):
-            assert Checkpoint(tmp_path, fingerprints).load("m", 0) is None
-
-    def test_a_list_of_parts_cut_short_is_found(self, tmp_path):
-        path, fingerprints = older_folder(tmp_path)
-        content = path.read_bytes()
-        # The end record: size and place of the list of parts are zero, as of an empty archive.
-        path.write_bytes(content[:-14] + bytes(14))
-        with np.load(path) as archive:
-            assert archive.files == []
-        with pytest.warns(CoverageWarning, match="does not match its checksums"):
-            assert Checkpoint(tmp_path, fingerprints).load("m", 0) is None
-
-    def test_damaged_windows_of_format_1_are_never_taken(self, tmp_path):
-        path, fingerprints = older_folder(tmp_path)
-        content, checkpoint = path.read_bytes(), Checkpoint(tmp_path, fingerprints)
-        rng = np.random.default_rng(1)
-        for case in range(120):
-            path.write_bytes(spoil(content, KINDS[case % len(KINDS)], rng))
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always")
-                loaded = checkpoint.load("m", 0)
-            if path.read_bytes() == content:
-                assert same(loaded, ARRAYS)
-            else:
-                assert loaded is None
-                assert [warning.category for warning in caught] == [CoverageWarning]
-
-
 class TestDamage:
     @pytest.mark.parametrize("kind", KINDS)
     def test_a_damaged_window_is_reported_and_not_taken(self, checkpoint, kind):
@@ -262,6 +207,31 @@ class TestDamage:
                 mended = walk()
             for result in (damaged, mended):
                 np.testing.assert_array_equal(result.predictions, expected)
+
+    def test_a_damaged_window_is_replaced_when_workers_have_disks_of_their_own(self, tmp_path, monkeypatch):
+        panel = make_factor_panel(n_dates=15, n_assets=5, n_descriptors=2, random_state=0)
+
+        def walk():
+            cv = WalkForwardSplit(12)
+            return walk_forward_predict(LinearFactorRegressor(), *panel, cv=cv, checkpoint=tmp_path, progress=False)
+
+        def run_elsewhere(work, data, fits):
+            return _windows.run_block(replace(work, checkpoint=None), data, fits)
+
+        monkeypatch.setattr(_validation, "run_block", run_elsewhere)
+        walk()
+        files = sorted(tmp_path.rglob("window-*.npz"))
+        assert len(files) == 3
+        whole = files[1].read_bytes()
+        files[1].write_bytes(whole[:-1])
+        untouched = files[0].stat().st_mtime_ns
+        with pytest.warns(CoverageWarning, match="window 1 of 'model' cannot be read"):
+            walk()
+        assert len(files[1].read_bytes()) == len(whole)
+        assert files[0].stat().st_mtime_ns == untouched
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            walk()
 
     def test_a_pickle_with_a_right_seal_is_not_run(self, checkpoint, tmp_path, monkeypatch):
         marker = tmp_path / "marker"

@@ -17,6 +17,7 @@ from sklearn.linear_model import LinearRegression
 from threadpoolctl import threadpool_info
 
 from skdrfm import DeepFactorRegressor, WalkForwardSplit, make_factor_panel, walk_forward_predict
+from skdrfm.exceptions import PanelError
 from skdrfm.factor_model import LinearFactorRegressor
 from skdrfm.model_selection import _validation, _windows
 from skdrfm.model_selection._plan import blocks_to_run
@@ -81,6 +82,7 @@ class TestBlocks:
             return [estimator.fit(X, y) for estimator, (X, y) in zip(estimators, datasets, strict=True)]
 
         monkeypatch.setattr(_windows, "fit_together", fit_together)
+        monkeypatch.setattr(_validation, "windows_at_once", lambda estimator: 4)
         walk(RandomForestRegressor(1, random_state=0), panel, windows_per_program=6, n_seeds=2)
         assert calls == [(6, 6, 6), (6, 6, 6), (4, 4, 6)]
 
@@ -89,19 +91,31 @@ class TestBlocks:
 
         def windows_at_once(estimator):
             asked.append(estimator)
-            return 1
+            return 3
 
         monkeypatch.setattr(_validation, "windows_at_once", windows_at_once)
-        model = LinearRegression()
+        model, sizes = LinearRegression(), self.log_of_blocks(monkeypatch)
         walk(model, panel)
-        walk(model, panel, windows_per_program=2)
         assert asked == [model]
+        assert sizes == [3, 3, 2]
 
-    @pytest.mark.parametrize("windows_per_program", [2, 3, 50])
-    def test_models_fitted_one_by_one_do_not_depend_on_blocks(self, panel, windows_per_program):
-        base = walk(RandomForestRegressor(2, random_state=0), panel)
-        other = walk(RandomForestRegressor(2, random_state=0), panel, windows_per_program=windows_per_program)
-        pd.testing.assert_series_equal(base.predictions, other.predictions, check_exact=True)
+    @pytest.mark.parametrize("windows_per_program", [1, 3, 50, "auto"])
+    def test_models_fitted_one_by_one_go_window_by_window(self, panel, monkeypatch, windows_per_program):
+        sizes = self.log_of_blocks(monkeypatch)
+        walk(RandomForestRegressor(1, random_state=0), panel, windows_per_program=windows_per_program)
+        assert sizes == [1] * 8
+
+    @staticmethod
+    def log_of_blocks(monkeypatch):
+        """Numbers of windows in the tasks of the walks to come."""
+        sizes = []
+
+        def logged(work, data, fits):
+            sizes.append(len(fits))
+            return run_block(work, data, fits)
+
+        monkeypatch.setattr(_validation, "run_block", logged)
+        return sizes
 
     def test_networks_do_not_depend_on_blocks_beyond_rounding_and_go_on_with_the_same_bits(self, panel, tmp_path):
         # Enough steps to be trained by a compiled program.
@@ -166,6 +180,8 @@ class TestWorkers:
         data = PanelData.of(lagged, y)
         assert len(pickle.dumps(data)) < 1.4 * lagged.nbytes + y.nbytes
         assert len(lagged.align(pd.Series(0.0, index=lagged._source.index))) == len(lagged)
+        with pytest.raises(PanelError, match="must have its source to align .* from without_source"):
+            data.X.align(y)
         rows = np.array([5, 3, 900])
         pd.testing.assert_frame_equal(data.rows(rows)[0], lagged.iloc[rows])
         # Engines that send large arguments once ask for this.
@@ -294,6 +310,7 @@ class TestProgress:
                 self.steps.append(n)
 
         monkeypatch.setattr(_validation, "tqdm", Bar)
+        monkeypatch.setattr(_validation, "windows_at_once", lambda model: 4)
         models = {"a": LinearRegression(), "b": LinearFactorRegressor()}
         walk(models, panel, windows_per_program=3, checkpoint=tmp_path, progress=True)
         next(tmp_path.rglob("window-00004.npz")).unlink()

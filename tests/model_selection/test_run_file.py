@@ -2,7 +2,6 @@
 
 import json
 
-import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import Ridge
@@ -13,7 +12,6 @@ from skdrfm.exceptions import CheckpointError
 from skdrfm.factor_model import LinearFactorRegressor
 from skdrfm.model_selection import _run_file
 from skdrfm.model_selection._run_file import Entry, adopt_run, run_fingerprints
-from skdrfm.utils._fingerprint import data_fingerprint, package_versions
 
 
 class Model(BaseEstimator):
@@ -44,20 +42,6 @@ def without(path, key, name):
     parts = json.loads(path.read_text())["run"]
     del parts[key][name]
     path.write_text(json.dumps({"format": 2, "run": parts, "sha256": _run_file._hash_of(parts)}))
-
-
-def older_file(panel, model, cv, explained="m"):
-    """What a folder of format 1 says."""
-    return {
-        "data": data_fingerprint(*panel),
-        "splitter": cv,
-        "versions": ", ".join(f"{name} {number}" for name, number in package_versions().items()),
-        "explained": explained,
-        "model m": model,
-    }
-
-
-OLDER_SPLIT = "WalkForwardSplit(embargo=0, expanding=False, first_test_date=None, gap=0, n_splits=None, step=None, "
 
 
 class TestReferenceValues:
@@ -115,7 +99,6 @@ class TestProperties:
     def test_the_same_run_has_the_same_name_every_time(self, fingerprint, tmp_path):
         first, second = adopt_run(tmp_path, fingerprint()), adopt_run(tmp_path, fingerprint())
         assert first == second
-        assert not first.is_older
         assert len(first.name) == 64
         assert adopt_run(tmp_path / "other", fingerprint(Model(alpha=2.0))).name != first.name
 
@@ -181,59 +164,6 @@ class TestProperties:
             adopt_run(tmp_path, mine)
 
 
-class TestOlderFolders:
-    def test_a_folder_of_format_1_is_continued(self, panel, fingerprint, tmp_path):
-        split = OLDER_SPLIT + "test_size=1, train_size=12)"  # before there was freq
-        model = "Model(alpha=1.0, inner=None)"  # before there was added
-        (tmp_path / "run.json").write_text(json.dumps(older_file(panel, model, split)))
-        run = adopt_run(tmp_path, fingerprint(explained=["m"]))
-        assert run.is_older
-        assert run == adopt_run(tmp_path, fingerprint(explained=["m"], n_seeds="1"))
-
-    def test_inner_estimators_of_format_1_are_compared_by_parameters(self, panel, fingerprint, tmp_path):
-        split = OLDER_SPLIT + "test_size=1, train_size=12)"
-        model = f"Model(added='a, b=c', alpha=1.0, inner:{'0' * 32}, inner__alpha=2"
-        others = ", ".join(
-            f"inner__{name}={value!r}"
-            for name, value in sorted(Ridge().get_params().items())
-            if name not in ("alpha", "tol")
-        )
-        (tmp_path / "run.json").write_text(json.dumps(older_file(panel, f"{model}, {others})", split)))
-        adopt_run(tmp_path, fingerprint(Model(added="a, b=c", inner=Ridge(alpha=2)), explained=["m"]))
-        with pytest.raises(CheckpointError, match="model m: was inner__alpha=2, now inner__alpha=3. Use"):
-            adopt_run(tmp_path, fingerprint(Model(added="a, b=c", inner=Ridge(alpha=3)), explained=["m"]))
-        with pytest.raises(CheckpointError, match="model m: was b=c', now b=d'. Use"):
-            adopt_run(tmp_path, fingerprint(Model(added="a, b=d", inner=Ridge(alpha=2)), explained=["m"]))
-
-    @pytest.mark.parametrize(
-        ("change", "message"),
-        [
-            ({"model": Model(alpha=2.0)}, "model m: was alpha=1.0, now alpha=2.0. Use"),
-            ({"model": Model(added=1)}, "model m: was without added, now added=1. Use"),
-            ({"model": Ridge()}, "model m: was class=Model, now class=Ridge. Use"),
-            ({"model": Model(inner=pd.Timestamp(0))}, "model m: was inner=None, now inner=hash [0-9a-f]{32}. Use"),
-            ({"cv": WalkForwardSplit(12, freq="M")}, "splitter: was without freq, now freq='M'. Use"),
-            ({"explained": []}, "explained: was m, now nothing. Use"),
-            ({"refit_every": "2"}, "options: was nothing, now refit_every=2. Use"),
-        ],
-    )
-    def test_changes_against_format_1_are_named(self, panel, fingerprint, tmp_path, change, message):
-        split = OLDER_SPLIT + "test_size=1, train_size=12)"
-        (tmp_path / "run.json").write_text(json.dumps(older_file(panel, "Model(alpha=1.0, inner=None)", split)))
-        with pytest.raises(CheckpointError, match=message):
-            adopt_run(tmp_path, fingerprint(**{"explained": ["m"], **change}))
-
-    def test_other_data_and_versions_than_in_format_1_are_named(self, panel, fingerprint, tmp_path):
-        content = older_file(panel, "Model()", OLDER_SPLIT + "test_size=1, train_size=12)", explained="")
-        content["versions"] = "skdrfm 0.0.1"
-        (tmp_path / "run.json").write_text(json.dumps(content))
-        X, y = panel
-        with pytest.raises(CheckpointError) as caught:
-            adopt_run(tmp_path, fingerprint(data=(X + 1, y)))
-        assert f"data: was sha256={content['data']}, now sha256=" in str(caught.value)
-        assert "versions: was skdrfm=0.0.1, now skdrfm=" in str(caught.value)
-
-
 class TestValidation:
     @pytest.mark.parametrize(
         ("content", "reason"),
@@ -242,14 +172,15 @@ class TestValidation:
             (b"\xff\xff", "can't decode"),
             (b"[]", "a list in place of an object"),
             (b"[" * 100_000, "recursion|nest|too deep"),
-            (b'{"data": 1}', "entries that are no texts"),
-            (b'{"data": {"rows": "1"}}', "entries that are no texts"),
+            (b'{"data": "abab", "explained": ""}', "format 1, and this version reads format 2"),
+            (b'{"format": null}', "format None, and this version reads format 2"),
+            (b'{"format": 2, "run": {"data": 1}}', "entries that are no texts"),
             (b'{"format": 3}', "format 3, and this version reads format 2"),
             (b'{"format": 2}', "entries that are no texts"),
             (b'{"format": 2, "run": {"data": {"rows": {}}}}', "entries that are no texts"),
             (b'{"format": 2, "run": {}}', "do not match their checksum"),
         ],
-        ids=range(10),
+        ids=range(11),
     )
     def test_a_damaged_run_file_is_an_error_that_says_what_to_do(self, fingerprint, tmp_path, content, reason):
         (tmp_path / "run.json").write_bytes(content)

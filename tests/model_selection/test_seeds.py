@@ -185,6 +185,15 @@ class TestContributions:
         np.testing.assert_array_equal(small.contributions["intercept"], whole.explanation.intercept)
         np.testing.assert_allclose(small.contributions.sum(axis=1), small.predictions, rtol=1e-10)
 
+    def test_columns_without_lags_have_groups_too(self, panel):
+        X, y = panel
+        columns = {name: f"d{number}" for number, name in enumerate(X.columns)}
+        groups = {"first": ["d0"], "others": list(columns.values())[1:]}
+        result = walk(LinearFactorRegressor(), (X.rename(columns=columns), y), explain=True, groups=groups)
+        np.testing.assert_allclose(result.contributions.sum(axis=1), result.predictions, rtol=1e-10)
+        with pytest.raises(PanelError, match=r"Got \['d0'\] in none"):
+            walk(LinearFactorRegressor(), (X.rename(columns=columns), y), explain=True, groups={"x": groups["others"]})
+
     def test_they_take_less_disk(self, panel, tmp_path):
         sizes = {}
         for name, groups in (("whole", None), ("small", GROUPS)):

@@ -12,7 +12,6 @@ from sklearn.linear_model import LinearRegression
 from skdrfm import DeepRecurrentFactorRegressor, WalkForwardSplit, make_factor_panel, walk_forward_predict
 from skdrfm.exceptions import CheckpointError, CoverageWarning, PanelError, SplitError
 from skdrfm.factor_model import LinearFactorRegressor
-from skdrfm.model_selection._assemble import _explanation
 from skdrfm.model_selection._plan import groups_sharing_a_fit
 from skdrfm.panel import LaggedPanel
 
@@ -200,6 +199,7 @@ class TestCheckpoint:
         np.testing.assert_array_equal(first.loadings, second.loadings)
         assert first.descriptor_names == second.descriptor_names
         assert first.lags == second.lags
+        assert (first.method, first.coverage) == (second.method, second.coverage)
 
     @pytest.mark.parametrize(
         ("change", "message"),
@@ -274,19 +274,3 @@ class TestErrors:
 class _NoWindows:
     def split(self, X, y=None, groups=None):
         return iter(())
-
-
-@pytest.mark.parametrize("kept", [True, False])
-def test_windows_without_a_method_have_the_default_one(kept):
-    rows = {"loadings": np.ones((2, 1, 1)), "data": np.ones((2, 1, 1)), "predictions": np.ones(2)}
-    part = {f"0/explanation/{name}": array for name, array in rows.items()}
-    part |= {f"0/explanation/{name}": np.zeros(2) for name in ("bias", "stabilizer", "state")}
-    part |= {"0/explanation/lags": np.array([0]), "0/explanation/descriptor_names": np.array(["CAP"])}
-    part["test_rows"] = np.array([1, 0])
-    if kept:
-        part["0/explanation/method"] = np.array("lrp-half")
-        part["0/explanation/coverage"] = np.array([("lstm", "LSTM", "lrp-half")])
-    explanation = _explanation(part, "0/explanation/", pd.Index(["A", "B"]))
-    assert list(explanation.index) == ["B", "A"]
-    assert explanation.method == ("lrp-half" if kept else "lrp-all")
-    assert [layer.kind for layer in explanation.coverage] == (["LSTM"] if kept else [])

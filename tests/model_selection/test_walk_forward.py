@@ -24,6 +24,39 @@ def panel(n_dates, n_assets=3, seed=0, ragged=True):
     return pd.DataFrame({"x": rng.normal(size=len(index))}, index=index)
 
 
+DATES = {
+    "datetime64": lambda dates: dates,
+    "time zone": lambda dates: dates.tz_localize("Europe/Paris"),
+    "months": lambda dates: dates.to_period("M"),
+    "days": lambda dates: dates.to_period("D"),
+    "yyyymm": lambda dates: dates.strftime("%Y%m").astype(int),
+    "yyyymmdd": lambda dates: dates.strftime("%Y%m%d").astype(int),
+    "float yyyymm": lambda dates: dates.strftime("%Y%m").astype(float),
+    "ISO days": lambda dates: dates.strftime("%Y-%m-%d"),
+    "ISO months": lambda dates: dates.strftime("%Y-%m"),
+    "text yyyymm": lambda dates: dates.strftime("%Y%m"),
+    "text yyyymmdd": lambda dates: dates.strftime("%Y%m%d"),
+    "text with slashes": lambda dates: dates.strftime("%Y/%m/%d"),
+    "date": lambda dates: pd.Index(dates.date, dtype=object),
+}
+NO_CALENDAR = {("float yyyymm", "M"), ("text yyyymm", "M")}
+# October 2007, the seventh of the months.
+FIRST = [
+    "2007-10-31",
+    "2007-10",
+    "20071031",
+    "200710",
+    20071031,
+    200710,
+    200710.0,
+    "2007Q4",
+    datetime.date(2007, 10, 31),
+    pd.Timestamp("2007-10-31"),
+    pd.Period("2007-10", "M"),
+    np.datetime64("2007-10-31"),
+]
+
+
 class TestReferenceValues:
     def test_the_paper_has_96_windows_of_60_months(self):
         # Training starts in April 2002, the last test month is March 2015.
@@ -116,40 +149,44 @@ class TestCalendar:
 
 
 class TestDates:
+    @pytest.mark.parametrize("first", FIRST, ids=repr)
     @pytest.mark.parametrize(
-        "first", ["2007-10-31", "2007-10", datetime.date(2007, 10, 31), pd.Timestamp("2007-10-31")]
+        ("kind", "freq"), [(kind, freq) for kind in DATES for freq in (None, "M") if (kind, freq) not in NO_CALENDAR]
     )
-    @pytest.mark.parametrize("freq", [None, "M"])
-    @pytest.mark.parametrize(
-        "dates",
-        [
-            month_ends(8),
-            month_ends(8, tz="Europe/Paris"),
-            month_ends(8).to_period("M"),
-            month_ends(8).to_period("D"),
-            month_ends(8).strftime("%Y%m").astype(int),
-            month_ends(8).strftime("%Y%m%d").astype(int),
-            month_ends(8).strftime("%Y-%m-%d"),
-            month_ends(8).strftime("%Y-%m"),
-            pd.Index(month_ends(8).date, dtype=object),
-        ],
-        ids=["datetime64", "time zone", "months", "days", "yyyymm", "yyyymmdd", "ISO days", "ISO months", "date"],
-    )
-    def test_any_type_of_date_gives_the_same_windows(self, dates, freq, first):
+    def test_any_type_of_date_gives_the_same_windows(self, kind, freq, first):
         cv = WalkForwardSplit(5, 1, first_test_date=first, freq=freq)
+        dates = DATES[kind](month_ends(8))
         assert [test.tolist() for _, test in cv.split(np.zeros(8), groups=dates)] == [[6], [7]]
 
-    @pytest.mark.parametrize("first", [200710, 20071031, pd.Period("2007-10", "M"), np.datetime64("2007-10-31")])
-    def test_the_first_test_date_may_be_of_another_type(self, first):
-        for dates in (month_ends(8), month_ends(8).to_period("M"), month_ends(8).strftime("%Y%m").astype(int)):
+    @pytest.mark.parametrize("kind", DATES)
+    def test_a_year_is_its_first_date(self, kind):
+        for first in ("2008", 2008, "2008Q1", "2008-Q1"):
             cv = WalkForwardSplit(5, 1, first_test_date=first)
-            assert [test.tolist() for _, test in cv.split(None, groups=dates)] == [[6], [7]]
+            dates = DATES[kind](month_ends(10))
+            assert [test.tolist() for _, test in cv.split(np.zeros(10), groups=dates)] == [[9]]
+
+    def test_a_quarter_of_a_fiscal_year_is_that_of_the_panel(self):
+        quarters = pd.period_range("2007Q1", periods=4, freq="Q-MAR")
+        cv = WalkForwardSplit(1, 1, first_test_date="2007Q3")
+        assert [test.tolist() for _, test in cv.split(None, groups=quarters)] == [[2], [3]]
+
+    def test_times_of_a_day_are_told_apart_in_text(self):
+        hours = pd.date_range("2007-01-31 08:00", periods=6, freq="h")
+        for form in ("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y/%m/%d %H:%M"):
+            for first in (hours[3], "2007-01-31 11:00"):
+                cv = WalkForwardSplit(2, 1, first_test_date=first)
+                assert [test.tolist() for _, test in cv.split(None, groups=hours.strftime(form))] == [[3], [4], [5]]
 
     def test_labels_that_are_no_dates_are_taken_in_their_order(self):
         cv = WalkForwardSplit(2, 1, first_test_date="d")
         assert [test.tolist() for _, test in cv.split(None, groups=list("ecdab"))] == [[2], [0]]
         cv = WalkForwardSplit(2, 1, first_test_date=100)
         assert [test.tolist() for _, test in cv.split(None, groups=[7, 100, 99, 8, 9])] == [[1]]
+        cv = WalkForwardSplit(1, 1, first_test_date="2007Q2")
+        assert [test.tolist() for _, test in cv.split(None, groups=["2007Q1", "2007Q2", "2007Q3"])] == [[1], [2]]
+        for first in (2.5, "2.5", 2):
+            cv = WalkForwardSplit(1, 1, first_test_date=first)
+            assert [test.tolist() for _, test in cv.split(None, groups=[1.5, 2.5, 3.5])] == [[1], [2]]
 
     def test_dates_come_from_y_where_x_has_none(self):
         X = panel(8)
@@ -245,9 +282,39 @@ class TestValidation:
         with pytest.raises(SplitError, match="must be ISO 8601, the year first.*Convert"):
             WalkForwardSplit(1).get_n_splits(groups=[label, "2000-02-01"])
 
-    def test_text_of_two_forms_whose_order_is_not_that_of_time(self):
-        with pytest.raises(SplitError, match="order of dates as text must be their order in time"):
-            WalkForwardSplit(1, freq="M").get_n_splits(groups=["20000101", "2000-02-01"])
+    @pytest.mark.parametrize("freq", [None, "M"])
+    def test_text_whose_order_is_not_that_of_time(self, freq):
+        months = [f"{year}-{month}" for year in (2007, 2008) for month in range(1, 13)]
+        cv = WalkForwardSplit(9, 1, freq=freq)
+        for groups in (months, pd.CategoricalIndex(months, categories=months), ["20000101", "2000-02-01"]):
+            with pytest.raises(SplitError, match="must be ISO 8601, .* Got '20.*' sorted before '20"):
+                next(cv.split(None, groups=groups))
+        index = pd.MultiIndex.from_product([months, ["A", "B"]], names=["date", "asset"])
+        with pytest.raises(SplitError, match="Got '2007-12' sorted before '2007-2'. Convert"):
+            next(cv.split(pd.Series(0.0, index=index)))
+
+    @pytest.mark.parametrize("first", ["2007-4", "2007-04-3", "4/1/2007", "April 2007", "07-04", "2007-13", "200713"])
+    @pytest.mark.parametrize("first_of", [str, np.str_])
+    def test_a_first_test_date_that_may_be_read_otherwise_is_refused(self, first, first_of):
+        for kind in DATES:
+            cv = WalkForwardSplit(2, 1, first_test_date=first_of(first))
+            with pytest.raises(SplitError, match="'first_test_date' must be a date like those of the panel .* Got"):
+                cv.get_n_splits(groups=DATES[kind](month_ends(8)))
+
+    @pytest.mark.parametrize(
+        "first", [pd.NaT, np.datetime64("NaT"), np.nan, np.inf, 200710.5, True, 7, b"2007-10", [1], [1, 2]], ids=repr
+    )
+    def test_a_first_test_date_that_is_no_date_is_refused(self, first):
+        for kind in DATES:
+            cv = WalkForwardSplit(2, 1, first_test_date=first)
+            with pytest.raises(SplitError, match="'first_test_date' must be a date like"):
+                cv.get_n_splits(groups=DATES[kind](month_ends(8)))
+
+    @pytest.mark.parametrize("first", ["2007-10", "200710", 200710, pd.Timestamp("2007-10-31")])
+    @pytest.mark.parametrize("labels", [["2007Q1", "2007Q2", "2007Q3"], ["t01", "t02", "t03"]])
+    def test_a_date_among_labels_that_are_no_dates_is_refused(self, labels, first):
+        with pytest.raises(SplitError, match="'first_test_date' must be a date like"):
+            WalkForwardSplit(1, 1, first_test_date=first).get_n_splits(groups=labels)
 
     def test_pairs_as_groups_must_name_their_dates(self):
         index = panel(3).index

@@ -174,6 +174,25 @@ class TestProperties:
 
         assert "inner, code " in outer()[0]
 
+    def test_a_function_that_calls_itself_is_described(self):
+        def counting(step):
+            def count(n):
+                return 0 if n == 0 else count(n - step)
+
+            return count
+
+        def pair(step):
+            def even(n):
+                return n == 0 or odd(n - step)
+
+            def odd(n):
+                return n != 0 and even(n - step)
+
+            return even
+
+        for make in (counting, pair):
+            assert text_of(make(1)) == text_of(make(1)) != text_of(make(2))
+
     def test_other_processes_say_the_same(self):
         script = (
             "from sklearn.ensemble import RandomForestRegressor\n"

@@ -77,6 +77,19 @@ class TestReplacing:
         write(tmp_path / "page.html", b"new")
         assert done == ["file", "move", "folder"]
 
+    @pytest.mark.skipif(os.name != "posix", reason="folders can be synced on POSIX systems alone")
+    def test_a_folder_that_can_be_written_to_and_not_be_read_is_no_failure(self, tmp_path, monkeypatch):
+        open_descriptor = os.open
+
+        def refuse(path, flags, *arguments, **options):
+            if os.path.isdir(path):
+                raise PermissionError("Permission denied")
+            return open_descriptor(path, flags, *arguments, **options)
+
+        monkeypatch.setattr(os, "open", refuse)
+        write(tmp_path / "page.html", b"new")
+        assert (tmp_path / "page.html").read_text() == "new"
+
     def test_a_folder_that_cannot_be_synced_is_no_failure(self, tmp_path, monkeypatch):
         sync = os.fsync
 

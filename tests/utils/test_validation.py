@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from skdrfm.exceptions import NonFiniteError
-from skdrfm.utils.validation import check_finite, describe_first
+from skdrfm.exceptions import NonFiniteError, SplitError
+from skdrfm.utils.validation import check_finite, check_whole, describe_first
 
 
 def test_short_lists_are_shown_whole_and_long_ones_counted():
@@ -57,3 +57,18 @@ def test_nan_may_be_allowed_and_infinity_may_not():
 def test_opposite_infinities_are_not_mistaken_for_finite():
     with pytest.raises(NonFiniteError, match="2 of 2 values"):
         check_finite(np.array([np.inf, -np.inf]), what="y")
+
+
+@pytest.mark.parametrize("value", [True, np.True_, 0, 1.0, "1", None, np.float64(2)])
+def test_what_is_no_whole_number_is_refused(value):
+    with pytest.raises(
+        ValueError, match=r"The 'step' parameter of Walk must be an int in the range \[1, inf\). Got .* ins"
+    ):
+        check_whole(value, "step", owner="Walk")
+
+
+def test_whole_numbers_pass_and_the_message_says_what_else_does():
+    for value in (2, np.int8(2), np.uint64(2**63)):
+        assert check_whole(value, "gap", owner="Walk", least=2) is None
+    with pytest.raises(SplitError, match=r"range \[2, inf\) or None. Got 1 instead"):
+        check_whole(1, "gap", owner="Walk", least=2, other="or None", error=SplitError)
