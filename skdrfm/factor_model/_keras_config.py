@@ -50,9 +50,17 @@ def without_compilation(config: dict[str, Plain]) -> dict[str, Plain]:
     Returns
     -------
     dict of str to JSON value
-        The same without optimizer, loss and metrics.
+        The same without optimizer, loss and metrics, those of inner models included.
     """
-    return {key: value for key, value in config.items() if key != _LEFT_OUT}
+    kept: dict[str, Plain] = _without(config)
+    return kept
+
+
+def _without(item: Plain) -> Plain:
+    # A model inside a model has a description, and may have a training, of its own.
+    if isinstance(item, dict):
+        return {key: _without(value) for key, value in item.items() if key != _LEFT_OUT}
+    return [_without(value) for value in item] if isinstance(item, list) else item
 
 
 def check_keras_config(config: Plain) -> None:

@@ -102,7 +102,21 @@ class BaseNetworkRegressor(BaseFactorRegressor):
         held_out = latest_rows(dated, self.validation_fraction)
         used = ~held_out
         meta = NetworkMeta(self.n_timesteps_, len(self.descriptor_names_), draw_seed(self.random_state), self.dtype)
-        options = TrainingOptions(
+        validation: tuple[FloatArray, ...] | None = None
+        if held_out.any():
+            validation = (sequences[held_out], target[held_out])
+        if validation is not None and weight is not None:
+            validation = (*validation, weight[held_out])
+        # Cut out once: all candidates train on the same arrays.
+        own_rows, own_target, own_weight = sequences[used], target[used], None if weight is None else weight[used]
+        options = self._training_options()
+        return [
+            TrainingJob(builder, meta, options, own_rows, own_target, own_weight, validation)
+            for builder in self._builders()
+        ]
+
+    def _training_options(self) -> TrainingOptions:
+        return TrainingOptions(
             epochs=self.epochs,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
@@ -112,16 +126,10 @@ class BaseNetworkRegressor(BaseFactorRegressor):
             callbacks=tuple(self.callbacks or ()),
             verbose=int(self.verbose),
         )
-        validation: tuple[FloatArray, ...] | None = None
-        if held_out.any():
-            validation = (sequences[held_out], target[held_out])
-        if validation is not None and weight is not None:
-            validation = (*validation, weight[held_out])
-        own_weight = None if weight is None else weight[used]
-        return [
-            TrainingJob(builder, meta, options, sequences[used], target[used], own_weight, validation)
-            for builder in self._builders()
-        ]
+
+    def _shares_program(self) -> bool:
+        """Whether the parameters let our own program train; what a builder of the user makes is not known."""
+        return self._training_options().known_to_program
 
     def _finish(self, trained: Sequence[TrainedNetwork]) -> Self:
         """Keep the network with the lowest validation loss."""

@@ -173,20 +173,21 @@ def load(path: str | os.PathLike[str]) -> Any:
 
 def _read(packed: bytes) -> BaseFactorRegressor:
     content, arrays = unpack(packed)
-    written = ""
     try:
-        written = _describe_versions(content.get("versions"))
         return _from_content(_migrated(content), arrays)
     except PersistenceError as error:
-        raise PersistenceError(f"{error}{written}") from error
+        raise PersistenceError(f"{error}{_describe_versions(content.get('versions'))}") from error
     # Content of the right form may still be no network in more ways than can be listed; none may end otherwise.
     except Exception as error:
         raise PersistenceError(
-            f"The content must describe a fitted estimator. Got {type(error).__name__}: {error}{written}"
+            f"The content must describe a fitted estimator. Got {type(error).__name__}: {error}"
+            f"{_describe_versions(content.get('versions'))}"
         ) from error
 
 
 def _describe_versions(versions: Plain) -> str:
+    if not isinstance(versions, dict):
+        return ""
     here = ", ".join(f"{name} {number}" for name, number in package_versions().items())
     there = ", ".join(f"{name} {number}" for name, number in versions.items())[:300]
     return f" Written with {there}." if there == here else f" Written with {there}; here are {here}."
@@ -210,6 +211,8 @@ def _migrated(content: dict[str, Any]) -> dict[str, Any]:
 
 def _from_content(content: dict[str, Any], arrays: list[Any]) -> BaseFactorRegressor:
     check_keys("The content", content, _KEYS)
+    if not isinstance(content["versions"], dict):
+        raise PersistenceError(f"The versions must be an object. Got {type(content['versions']).__name__}.")
     kind = CLASSES.get(as_text(content["class"]))
     if kind is None:
         raise PersistenceError(f"The class must be one of {', '.join(CLASSES)}. Got {content['class'][:60]!r}.")

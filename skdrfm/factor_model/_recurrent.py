@@ -170,6 +170,9 @@ class DeepRecurrentFactorRegressor(BaseNetworkRegressor):
         self.verbose = verbose
         self.random_state = random_state
 
+    def _shares_program(self) -> bool:
+        return super()._shares_program() and (self.build_fn is not None or self.cell == "lstm")
+
     def _builders(self) -> list[Callable[[NetworkMeta], Any]]:
         if self.build_fn is not None:
             return [self.build_fn]

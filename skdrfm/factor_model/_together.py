@@ -21,14 +21,16 @@ def windows_at_once(estimator: Any) -> int:
     Returns
     -------
     int
-        1 for estimators that are fitted one after the other.
+        1 for estimators that are fitted one after the other: those without a network, and those whose own parameters
+        leave training to Keras (the additive cell, callbacks, other optimizers and losses).
     """
-    return _ON_PROCESSOR if isinstance(estimator, BaseNetworkRegressor) else 1
+    if not isinstance(estimator, BaseNetworkRegressor):
+        return 1
+    estimator._validate_params()
+    return _ON_PROCESSOR if estimator._shares_program() else 1
 
 
-def fit_together(
-    estimators: Sequence[Any], datasets: Sequence[tuple[Any, Any]], *, width: int | None = None
-) -> list[Any]:
+def fit_together(estimators: Sequence[Any], datasets: Sequence[tuple[Any, Any]], *, width: int) -> list[Any]:
     """Fit each estimator on its own data, factor networks side by side in one program.
 
     Parameters
@@ -37,20 +39,27 @@ def fit_together(
         Unfitted estimators, each an object of its own.
     datasets : sequence of (X, y)
         Training data of each estimator.
-    width : int, default=None
-        Networks in a program; None: as many as there are estimators. Results agree for any width up to rounding,
-        and to the last bit for any number of estimators of the same width.
+    width : int
+        Networks in a program. Results agree for any width up to rounding, and to the last bit for any number of
+        estimators of the same width.
 
     Returns
     -------
     list of estimators
         The estimators, fitted, in their order.
     """
-    width = len(estimators) if width is None else width
     if width == 1 or not all(isinstance(estimator, BaseNetworkRegressor) for estimator in estimators):
         return [estimator.fit(X, y) for estimator, (X, y) in zip(estimators, datasets, strict=True)]
     for estimator in estimators:
         estimator._validate_params()
+    fitted: list[Any] = []
+    # As many at a time as a program holds: the training rows of each are a copy.
+    for first in range(0, len(estimators), width):
+        fitted += _fit_program(estimators[first : first + width], datasets[first : first + width], width)
+    return fitted
+
+
+def _fit_program(estimators: Sequence[Any], datasets: Sequence[tuple[Any, Any]], width: int) -> list[Any]:
     jobs = [estimator._jobs(X, y) for estimator, (X, y) in zip(estimators, datasets, strict=True)]
     trained = iter(networks.train_many([job for own in jobs for job in own], width=width))
     return [estimator._finish([next(trained) for _ in own]) for estimator, own in zip(estimators, jobs, strict=True)]

@@ -13,9 +13,7 @@ _LAZY = {
     "canonize": "skdrfm.networks._canonize",
     "keras_predict": "skdrfm.networks._training",
     "rebuild": "skdrfm.networks._training",
-    "train": "skdrfm.networks._training",
     "train_many": "skdrfm.networks._training",
-    "why_not_together": "skdrfm.networks._training",
 }
 
 __all__ = ["NetworkMeta", "TrainedNetwork", "TrainingJob", "TrainingOptions", "is_keras_model", "load_keras", *_LAZY]

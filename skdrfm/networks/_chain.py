@@ -5,10 +5,13 @@ compiled programs are kept by.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
+from keras.src.models.functional import Functional
+
+from skdrfm.networks._canonize_common import name_of
 
 
 class NotBatchable(Exception):
@@ -114,7 +117,7 @@ def read_chain(model: Any) -> tuple[Chain, tuple[int | None, ...]]:
     Parameters
     ----------
     model : keras.Model
-        A built Sequential or functional model of one input (n_timesteps, n_features) and one output unit.
+        A Sequential or functional model of one input (n_timesteps, n_features) and one output unit.
 
     Returns
     -------
@@ -128,6 +131,11 @@ def read_chain(model: Any) -> tuple[Chain, tuple[int | None, ...]]:
     NotBatchable
         If a layer, an option or the shape of the graph is not supported.
     """
+    # A subclass may compute its loss or take its steps in its own way.
+    if type(model) not in (Functional, keras.Sequential):
+        raise NotBatchable(f"is a {type(model).__name__}, which is neither Sequential nor functional")
+    if not model.built:
+        raise NotBatchable("does not say the shape of its input")
     if model.compiled:
         raise NotBatchable("comes compiled from its builder, with a loss and an optimizer of its own")
     chain: list[Layer] = []
@@ -138,8 +146,6 @@ def read_chain(model: Any) -> tuple[Chain, tuple[int | None, ...]]:
             raise NotBatchable(f"has a layer {layer.name!r} ({type(layer).__name__})")
         if str(layer.dtype_policy.name) not in ("float32", "float64"):
             raise NotBatchable(f"has a layer {layer.name!r} of dtype policy {layer.dtype_policy.name!r}")
-        if not layer.trainable:
-            raise NotBatchable(f"has a layer {layer.name!r} that is not trained")
         chain.append(read(layer))
         if isinstance(layer, keras.layers.Dropout):
             seeds.append(layer.seed)
@@ -172,6 +178,8 @@ def _layers_in_order(model: Any) -> Iterator[Any]:
     counted = sum(len(layer.weights) for layer in layers)
     if counted != len(model.weights):
         raise NotBatchable("has weights outside of its chain of layers")
+    if len(model.trainable_weights) != len(model.weights):
+        raise NotBatchable("has weights that are not trained")
     yield from reversed(layers)
 
 
@@ -188,30 +196,20 @@ def _read_bidirectional(layer: Any) -> LSTMLayer:
     one, two = (
         _lstm(part, directions=(bool(part.go_backwards),), sequences=bool(part.return_sequences)) for part in parts
     )
-    if one.directions == two.directions or (one.units, one.activation, one.gate_activation, one.use_bias) != (
-        two.units,
-        two.activation,
-        two.gate_activation,
-        two.use_bias,
-    ):
+    # Keras turns the output of the second layer round, whichever way the first one reads.
+    if one.directions != (False,):
+        raise NotBatchable(f"has a layer {layer.name!r} whose first direction reads the last step first")
+    if replace(two, directions=one.directions, penalties=one.penalties) != one:
         raise NotBatchable(f"has a layer {layer.name!r} whose directions differ in more than their direction")
-    return LSTMLayer(
-        one.units,
-        one.activation,
-        one.gate_activation,
-        one.use_bias,
-        one.directions + two.directions,
-        one.sequences,
-        one.penalties + two.penalties,
-    )
+    return replace(one, directions=one.directions + two.directions, penalties=one.penalties + two.penalties)
 
 
 def _lstm(layer: Any, *, directions: tuple[bool, ...], sequences: bool) -> LSTMLayer:
     config = _plain_config(layer)
     return LSTMLayer(
         units=int(config["units"]),
-        activation=_activation(layer, config["activation"]),
-        gate_activation=_activation(layer, config["recurrent_activation"]),
+        activation=_activation(layer, layer.cell.activation),
+        gate_activation=_activation(layer, layer.cell.recurrent_activation),
         use_bias=bool(config["use_bias"]),
         directions=directions,
         sequences=sequences,
@@ -223,10 +221,16 @@ def _read_dense(layer: Any) -> DenseLayer:
     config = _plain_config(layer)
     return DenseLayer(
         int(config["units"]),
-        _activation(layer, config["activation"]),
+        _activation(layer, layer.activation),
         bool(config["use_bias"]),
         _l2(layer, "kernel_regularizer"),
     )
+
+
+def _read_flatten(layer: Any) -> FlattenLayer:
+    if layer.data_format != "channels_last":
+        raise NotBatchable(f"has a layer {layer.name!r} with data_format={layer.data_format!r}")
+    return FlattenLayer()
 
 
 def _read_dropout(layer: Any) -> DropoutLayer:
@@ -243,12 +247,12 @@ def _plain_config(layer: Any) -> Mapping[str, Any]:
     return config
 
 
-def _activation(layer: Any, name: Any) -> str:
-    if name is None:
-        return "linear"
-    if not isinstance(name, str) or name not in _ACTIVATIONS:
-        raise NotBatchable(f"has a layer {layer.name!r} with the activation {name!r}")
-    return name
+def _activation(layer: Any, function: Any) -> str:
+    known = name_of(function)
+    if known is None or known not in _ACTIVATIONS:
+        named = function if hasattr(function, "__name__") else type(function)
+        raise NotBatchable(f"has a layer {layer.name!r} with the activation {named.__name__!r} of {named.__module__}")
+    return known
 
 
 def _l2(layer: Any, name: str) -> float:
@@ -266,6 +270,6 @@ _READERS: Mapping[type, Any] = {
     keras.layers.Bidirectional: _read_bidirectional,
     keras.layers.Dense: _read_dense,
     keras.layers.Dropout: _read_dropout,
-    keras.layers.Flatten: lambda layer: FlattenLayer(),
-    keras.layers.Activation: lambda layer: ActivationLayer(_activation(layer, layer.get_config()["activation"])),
+    keras.layers.Flatten: _read_flatten,
+    keras.layers.Activation: lambda layer: ActivationLayer(_activation(layer, layer.activation)),
 }

@@ -17,6 +17,7 @@ import tensorflow as tf
 from skdrfm._typing import AnyArray, FloatArray, IntArray
 from skdrfm.networks._chain import Chain, DropoutLayer
 from skdrfm.networks._forward import forward, penalty
+from skdrfm.networks._records import OPTIMIZERS
 
 # Bytes of the rows that one call takes: large enough to hide the cost of a call, small beside a panel.
 _CALL_BYTES = 2**23
@@ -24,8 +25,6 @@ _MOST_STEPS = 64
 
 # Keras' own constants of its optimizers.
 _BETA_1, _BETA_2, _RHO, _EPSILON = 0.9, 0.999, 0.9, 1e-7
-OPTIMIZERS = frozenset({"adam", "sgd", "rmsprop"})
-_N_SLOTS = {"adam": 2, "sgd": 0, "rmsprop": 1}
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ class Program:
     def start(self, weights: Sequence[AnyArray]) -> State:
         """State before the first step, of initial weights of shape (n_windows, ...)."""
         tensors = [tf.constant(weight, dtype=self.key.dtype) for weight in weights]
-        slots = [[tf.zeros_like(tensor) for tensor in tensors] for _ in range(_N_SLOTS[self.key.optimizer])]
+        slots = [[tf.zeros_like(tensor) for tensor in tensors] for _ in range(OPTIMIZERS[self.key.optimizer])]
         return State(tensors, slots, tf.zeros(self.key.n_windows, dtype=tf.int32))
 
     def train(self, state: State, steps: Steps, seeds: IntArray, learning_rate: float) -> tuple[State, FloatArray]:
@@ -128,9 +127,9 @@ class Program:
         )
         return State(list(weights), [list(slot) for slot in slots], taken), losses.numpy()
 
-    def evaluate(self, state: State, x: FloatArray, y: FloatArray, weight: FloatArray) -> FloatArray:
-        """Sum of weighted losses of a batch without dropout, shape (n_windows,)."""
-        losses: FloatArray = self._evaluate(*(tf.constant(part) for part in (x, y, weight)), state.weights).numpy()
+    def evaluate(self, state: State, x: Any, y: Any, weight: Any) -> FloatArray:
+        """Sum of weighted losses of a batch of tensors without dropout, shape (n_windows,)."""
+        losses: FloatArray = self._evaluate(x, y, weight, state.weights).numpy()
         return losses
 
     def penalties(self, state: State) -> FloatArray:

@@ -2,10 +2,20 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from skdrfm._typing import FloatArray
 from skdrfm.lrp import Network
+
+OPTIMIZERS: Mapping[str, int] = MappingProxyType({"adam": 2, "sgd": 0, "rmsprop": 1})
+"""Optimizers that our own program knows -> numbers that they keep beside each weight."""
+
+LOSSES = frozenset(
+    {"mse", "mean_squared_error", "mae", "mean_absolute_error", "huber", "log_cosh", "logcosh", "mape", "msle"}
+    | {"mean_absolute_percentage_error", "mean_squared_logarithmic_error"}
+)
+"""Losses that our own program knows: they are a mean over rows."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +69,17 @@ class TrainingOptions:
     patience: int | None = None
     callbacks: Sequence[Any] = ()
     verbose: int = 0
+
+    @property
+    def known_to_program(self) -> bool:
+        """Whether our own program can train with these options; else Keras trains."""
+        return (
+            isinstance(self.optimizer, str)
+            and self.optimizer.lower() in OPTIMIZERS
+            and isinstance(self.loss, str)
+            and self.loss in LOSSES
+            and not self.callbacks
+        )
 
 
 @dataclass(frozen=True)

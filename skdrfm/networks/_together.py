@@ -7,10 +7,11 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from skdrfm._typing import BoolArray, FloatArray, IntArray
 from skdrfm.networks._chain import Chain
-from skdrfm.networks._program import OPTIMIZERS, Program, ProgramKey, Steps, program
+from skdrfm.networks._program import Program, ProgramKey, Steps, program
 from skdrfm.networks._records import TrainingJob
 
 # Up to these numbers of steps a training is faster without a graph, and without compiling it.
@@ -41,12 +42,15 @@ class Start:
     def key(self, width: int) -> ProgramKey:
         """Program that trains this job beside others; it does not depend on what they are."""
         job = self.job
-        n_steps = job.options.epochs * -(-len(job.X) // job.options.batch_size)
+        n_rows = len(job.X)
+        n_steps = job.options.epochs * -(-n_rows // job.options.batch_size)
         mode = "eager" if n_steps <= EAGER_UP_TO else "graph" if n_steps <= GRAPH_UP_TO else "compiled"
+        # A batch is filled up to its size: beyond the rows that there are, to the next power of two, so that windows of
+        # about as many rows share a program. Without a graph nothing is shared, and nothing needs to be filled up.
         return ProgramKey(
             chain=self.chain,
             n_windows=1 if mode == "eager" else width,
-            batch_size=min(job.options.batch_size, len(job.X)) if mode == "eager" else job.options.batch_size,
+            batch_size=min(job.options.batch_size, n_rows if mode == "eager" else 1 << (n_rows - 1).bit_length()),
             n_timesteps=job.meta.n_timesteps,
             n_features=job.meta.n_features,
             dtype=job.meta.dtype,
@@ -62,25 +66,6 @@ class Fitted:
 
     weights: list[FloatArray]
     history: dict[str, list[float]]
-
-
-def trains_with_program(job: TrainingJob) -> bool:
-    """Tell whether the options of a job are ones that our own program knows."""
-    options = job.options
-    return (
-        isinstance(options.optimizer, str)
-        and options.optimizer.lower() in OPTIMIZERS
-        and isinstance(options.loss, str)
-        and options.loss in _LOSSES
-        and not options.callbacks
-    )
-
-
-# Losses that are a mean over rows.
-_LOSSES = frozenset(
-    {"mse", "mean_squared_error", "mae", "mean_absolute_error", "huber", "log_cosh", "logcosh", "mape", "msle"}
-    | {"mean_absolute_percentage_error", "mean_squared_logarithmic_error"}
-)
 
 
 def run_together(starts: Sequence[Start], *, width: int) -> list[Fitted]:
@@ -202,8 +187,8 @@ class _Windows:
         return {window: float(total[window] / self._n_validation(window) + penalties[window]) for window in windows}
 
     @cached_property
-    def _validation_batches(self) -> list[tuple[FloatArray, FloatArray, FloatArray]]:
-        """Validation rows of all windows, filled up with rows of weight 0; they are the same in each epoch."""
+    def _validation_batches(self) -> list[tuple[Any, Any, Any]]:
+        """Validation rows of all windows as tensors, filled up with rows of weight 0; the same in each epoch."""
         key = self.program.key
         batches = []
         for first in range(0, max(map(self._n_validation, range(len(self.jobs)))), key.batch_size):
@@ -215,7 +200,7 @@ class _Windows:
                     n_rows = len(part[1])
                     x[window, :n_rows], y[window, :n_rows] = part[0], part[1]
                     weight[window, :n_rows] = part[2] if len(part) > 2 else 1
-            batches.append((x, y, weight))
+            batches.append((tf.constant(x), tf.constant(y), tf.constant(weight)))
         return batches
 
     def _n_validation(self, window: int) -> int:

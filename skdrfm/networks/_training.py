@@ -20,47 +20,22 @@ from skdrfm.networks._builders import build_dense, build_recurrent
 from skdrfm.networks._canonize import canonize
 from skdrfm.networks._chain import Chain, NotBatchable, read_chain
 from skdrfm.networks._records import Builder, NetworkMeta, TrainedNetwork, TrainingJob, TrainingOptions
-from skdrfm.networks._together import EAGER_UP_TO, Fitted, Start, run_together, trains_with_program
+from skdrfm.networks._together import EAGER_UP_TO, Fitted, Start, run_together
 
-# Seeds and the default float are states of the whole process while a network trains: threads take turns.
+# Seeds and the default float are states of the whole process while Keras builds or trains a model, and templates are
+# shared: threads take turns there. Our own program has no such state, and threads run it at the same time.
 _ONE_AT_A_TIME = threading.Lock()
 
 
 @dataclass(frozen=True)
 class _Template:
-    """A built model, from which trained networks are made by setting its weights."""
+    """A built model that our own program can train: trained networks are made of it by setting its weights."""
 
     model: Any
     config: str
     weights: tuple[FloatArray, ...]
-    # Why the model cannot be trained by our own program, or what it is for it.
-    chain: Chain | str
-    seeds: tuple[int, ...] = ()
-
-
-def train(
-    builder: Builder,
-    meta: NetworkMeta,
-    options: TrainingOptions,
-    X: FloatArray,
-    y: FloatArray,
-    *,
-    sample_weight: FloatArray | None = None,
-    validation: tuple[FloatArray, ...] | None = None,
-) -> TrainedNetwork:
-    """Build and train one network; see `train_many`.
-
-    Parameters
-    ----------
-    builder, meta, options, X, y, sample_weight, validation
-        As in `TrainingJob`.
-
-    Returns
-    -------
-    TrainedNetwork
-        Architecture, weights, NumPy network and loss history.
-    """
-    return train_many([TrainingJob(builder, meta, options, X, y, sample_weight, validation)])[0]
+    chain: Chain
+    seeds: tuple[int, ...]
 
 
 def train_many(jobs: Sequence[TrainingJob], *, width: int = 1) -> list[TrainedNetwork]:
@@ -94,27 +69,28 @@ def train_many(jobs: Sequence[TrainingJob], *, width: int = 1) -> list[TrainedNe
     SkdrfmWarning
         If networks that should train side by side cannot.
     """
-    templates = [_template(job.builder, job.meta) for job in jobs]
-    ours = {
-        number: Start(job, template.chain, list(template.weights), template.seeds)
-        for number, (job, template) in enumerate(zip(jobs, templates, strict=True))
-        if not isinstance(template.chain, str) and trains_with_program(job)
-    }
+    templates = {n: _template(job.builder, job.meta) for n, job in enumerate(jobs) if job.options.known_to_program}
+    ours = {n: template for n, template in templates.items() if isinstance(template, _Template)}
     if width > 1 and len(ours) < len(jobs):
-        _tell_what_is_alone(jobs, templates, n_alone=len(jobs) - len(ours))
-    fitted = dict(zip(ours, run_together(list(ours.values()), width=width), strict=True))
+        reasons = {template for template in templates.values() if isinstance(template, str)}
+        _tell_what_is_alone(jobs, reasons, n_alone=len(jobs) - len(ours))
+    starts = [Start(jobs[n], template.chain, list(template.weights), template.seeds) for n, template in ours.items()]
+    fitted = dict(zip(ours, run_together(starts, width=width), strict=True))
     trained = []
-    for number, (job, template) in enumerate(zip(jobs, templates, strict=True)):
-        result = fitted.get(number) or _train_with_keras(job)
-        trained.append(_as_plain_data(template, result, job.options))
+    for n, job in enumerate(jobs):
+        if n in ours:
+            model, config, result = ours[n].model, ours[n].config, fitted[n]
+        else:
+            model, result = _train_with_keras(job)
+            config = _config(model)
+        trained.append(_as_plain_data(model, config, result, job.options))
     return trained
 
 
-def _tell_what_is_alone(jobs: Sequence[TrainingJob], templates: Sequence[_Template], *, n_alone: int) -> None:
+def _tell_what_is_alone(jobs: Sequence[TrainingJob], reasons: set[str], *, n_alone: int) -> None:
     """Say that networks that should train side by side train one after the other, and why."""
-    reasons = {template.chain for template in templates if isinstance(template.chain, str)}
-    if not all(trains_with_program(job) for job in jobs):
-        reasons.add("has callbacks, a loss or an optimizer that only Keras knows")
+    if not all(job.options.known_to_program for job in jobs):
+        reasons = {*reasons, "has callbacks, a loss or an optimizer that only Keras knows"}
     warnings.warn(
         f"{n_alone} of {len(jobs)} networks are trained one after the other by Keras, not side by side: the model "
         f"{', '.join(sorted(reasons))}. The results are as good; pass windows_per_program=1 if this is meant.",
@@ -123,51 +99,54 @@ def _tell_what_is_alone(jobs: Sequence[TrainingJob], templates: Sequence[_Templa
     )
 
 
-def why_not_together(builder: Builder, meta: NetworkMeta) -> str:
-    """Say why the networks of a builder cannot be trained side by side.
-
-    Parameters
-    ----------
-    builder : callable
-        The builder.
-    meta : NetworkMeta
-        Shape of the input, seed and dtype.
+def _template(builder: Builder, meta: NetworkMeta) -> _Template | str:
+    """Build a model; those of our own builders are kept, since many windows begin with the same one.
 
     Returns
     -------
-    str
-        Completes "the model ... "; empty if they can.
+    _Template or str
+        The model, or why our own program cannot train it: completes "the model ... ".
     """
-    chain = _template(builder, meta).chain
-    return chain if isinstance(chain, str) else ""
-
-
-def _template(builder: Builder, meta: NetworkMeta) -> _Template:
-    """Build a model; those of our own builders are kept, since many windows begin with the same one."""
     if isinstance(builder, partial) and builder.func in (build_recurrent, build_dense) and not builder.args:
-        return _kept_template(builder.func, tuple(sorted(builder.keywords.items())), meta)
+        keywords = tuple(sorted(builder.keywords.items()))
+        if _is_hashable(keywords):  # a list of units is not
+            return _kept_template(builder.func, keywords, meta)
     return _new_template(builder, meta)
 
 
+def _is_hashable(value: object) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
 @lru_cache(maxsize=32)
-def _kept_template(builder: Any, keywords: tuple[tuple[str, Any], ...], meta: NetworkMeta) -> _Template:
+def _kept_template(builder: Any, keywords: tuple[tuple[str, Any], ...], meta: NetworkMeta) -> _Template | str:
     return _new_template(partial(builder, **dict(keywords)), meta)
 
 
-def _new_template(builder: Builder, meta: NetworkMeta) -> _Template:
+def _new_template(builder: Builder, meta: NetworkMeta) -> _Template | str:
     with _ONE_AT_A_TIME, _tensorflow_state_kept(), _default_float(meta.dtype), tensorflow_random_state(meta.seed):
         model = builder(meta)
-    weights = tuple(np.asarray(weight) for weight in model.get_weights())
     try:
         chain, own_seeds = read_chain(model)
     except NotBatchable as reason:
-        return _Template(model, model.to_json(), weights, str(reason))
+        return str(reason)
     others = np.random.SeedSequence([meta.seed, 2]).generate_state(len(own_seeds))
     seeds = tuple(int(other if seed is None else seed) for seed, other in zip(own_seeds, others, strict=True))
-    return _Template(model, model.to_json(), weights, chain, seeds)
+    weights = tuple(np.asarray(weight) for weight in model.get_weights())
+    return _Template(model, _config(model), weights, chain, seeds)
 
 
-def _as_plain_data(template: _Template, fitted: Fitted, options: TrainingOptions) -> TrainedNetwork:
+def _config(model: Any) -> str:
+    """Architecture as JSON, without loss and optimizer: those may be functions, which JSON does not hold."""
+    model.compiled = False
+    return str(model.to_json())
+
+
+def _as_plain_data(model: Any, config: str, fitted: Fitted, options: TrainingOptions) -> TrainedNetwork:
     if not all(np.isfinite(weight).all() for weight in fitted.weights):
         raise NonFiniteError(
             "The weights of a trained network must be finite. Training diverged after "
@@ -175,13 +154,13 @@ def _as_plain_data(template: _Template, fitted: Fitted, options: TrainingOptions
             "X and y."
         )
     with _ONE_AT_A_TIME:
-        template.model.set_weights(fitted.weights)
+        model.set_weights(fitted.weights)
         try:
-            network, unsupported = canonize(template.model), ""
+            network, unsupported = canonize(model), ""
         except UnsupportedLayerError as error:
             network, unsupported = None, str(error)
     return TrainedNetwork(
-        config=template.config,
+        config=config,
         weights=tuple(fitted.weights),
         network=network,
         unsupported=unsupported,
@@ -189,8 +168,8 @@ def _as_plain_data(template: _Template, fitted: Fitted, options: TrainingOptions
     )
 
 
-def _train_with_keras(job: TrainingJob) -> Fitted:
-    """Train through scikeras: callbacks, losses, optimizers and layers as Keras knows them."""
+def _train_with_keras(job: TrainingJob) -> tuple[Any, Fitted]:
+    """Train through scikeras: callbacks, losses, optimizers and layers as Keras knows them; also return the model."""
     options = job.options
     keras_options: dict[str, Any] = {}
     if isinstance(options.optimizer, str):
@@ -214,10 +193,9 @@ def _train_with_keras(job: TrainingJob) -> Fitted:
     )
     with _ONE_AT_A_TIME, _tensorflow_state_kept(), _default_float(job.meta.dtype):
         wrapper.fit(job.X, job.y, sample_weight=job.sample_weight)
-    return Fitted(
-        weights=[np.asarray(weight) for weight in wrapper.model_.get_weights()],
-        history={key: [float(value) for value in values] for key, values in wrapper.history_.items()},
-    )
+    weights = [np.asarray(weight) for weight in wrapper.model_.get_weights()]
+    history = {key: [float(value) for value in values] for key, values in wrapper.history_.items()}
+    return wrapper.model_, Fitted(weights, history)
 
 
 def rebuild(trained: TrainedNetwork) -> Any:

@@ -155,6 +155,11 @@ class TestPredictions:
         losses = [quick_dense(hidden_units=sizes).fit(*panel).trained_.best_validation_loss for sizes in ((2,), (3, 3))]
         assert selected.trained_.best_validation_loss == min(losses)
 
+    def test_candidates_share_their_training_rows(self, panel):
+        first, *others = quick_dense(hidden_units="select")._jobs(*panel, np.ones(len(panel[0])))
+        for job in others:
+            assert (job.X is first.X, job.y is first.y, job.sample_weight is first.sample_weight) == (True,) * 3
+
     def test_the_network_learns_a_planted_signal(self):
         rng = np.random.default_rng(0)
         X = rng.normal(size=(2000, 3, 2))

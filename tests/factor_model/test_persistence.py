@@ -133,6 +133,24 @@ class TestRoundTrip:
             save(load(saved / f"{name}.skdrfm"), tmp_path / "again")
             assert (tmp_path / "again").read_bytes() == (saved / f"{name}.skdrfm").read_bytes()
 
+    @pytest.mark.parametrize("compiled", [False, True])
+    def test_a_model_inside_a_model_comes_back(self, panel, tmp_path, compiled):
+        def build(meta):
+            inputs = keras.Input((meta.n_timesteps, meta.n_features))
+            memory = keras.Model(inputs, keras.layers.LSTM(2)(inputs))
+            if compiled:
+                memory.compile(loss="mse", optimizer="sgd")
+            head = keras.Sequential([keras.layers.Dense(2, activation="tanh"), keras.layers.Dense(1)])
+            outer = keras.Input((meta.n_timesteps, meta.n_features))
+            return keras.Model(outer, head(memory(outer)))
+
+        model = DeepFactorRegressor(build_fn=build, epochs=1, random_state=0).fit(*panel)
+        save(model.set_params(build_fn=None), tmp_path / "model")
+        loaded = load(tmp_path / "model")
+        assert bits(loaded, panel[0]) == bits(model, panel[0])
+        from_keras = loaded.model_.predict(panel[0].to_numpy().reshape(-1, 3, 3), verbose=0)[:, 0]
+        np.testing.assert_allclose(loaded.predict(panel[0]), from_keras, atol=1e-5)
+
     def test_a_loaded_model_can_be_fitted_again(self, models, saved, panel):
         again = load(saved / "linear.skdrfm").fit(*panel)
         np.testing.assert_array_equal(again.coef_, models["linear"].coef_)
@@ -315,6 +333,10 @@ class TestVersions:
         (tmp_path / "model").write_bytes(edited(saved, "recurrent", older))
         assert bits(load(tmp_path / "model"), panel[0]) == bits(models["recurrent"], panel[0])
 
+    def test_packages_are_looked_up_for_messages_alone(self, saved, monkeypatch):
+        monkeypatch.setattr(_persistence, "package_versions", lambda: pytest.fail("looked up"))
+        load(saved / "linear.skdrfm")
+
     def test_errors_name_the_versions(self, saved, tmp_path):
         def spoil(content):
             content["versions"]["keras"] = "3.0.0"
@@ -449,7 +471,8 @@ REFUSED = {
     "class of another model": ("linear", lambda c: c.update({"class": "DeepFactorRegressor"}), "The parameters"),
     "extra part": ("linear", lambda c: c.update(code="print()"), "The content must be an object with the keys"),
     "missing part": ("linear", lambda c: c.pop("layout"), "The content must be an object with the keys"),
-    "no versions": ("linear", lambda c: c.pop("versions"), "AttributeError"),
+    "no versions": ("linear", lambda c: c.pop("versions"), "The content must be an object with the keys"),
+    "versions that are no object": ("linear", lambda c: c.update(versions=3), "versions must be an object. Got int"),
     "unknown parameter": ("linear", lambda c: c["parameters"].update(x=1), "The parameters must be .*'x'"),
     "parameter out of range": ("linear", lambda c: c["parameters"].update(n_timesteps=-1), "range .*Got -1"),
     "parameter that is an object": ("linear", lambda c: c["parameters"].update(n_timesteps={"x": 1}), "A tuple must"),

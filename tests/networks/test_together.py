@@ -1,6 +1,5 @@
 """Our own training program does what Keras does, for one network and for many side by side."""
 
-import re
 from functools import partial
 
 import keras
@@ -11,10 +10,10 @@ import tensorflow as tf
 from skdrfm import networks
 from skdrfm.exceptions import NonFiniteError, SkdrfmWarning
 from skdrfm.networks import NetworkMeta, TrainingJob, TrainingOptions, _together
-from skdrfm.networks._chain import DenseLayer
+from skdrfm.networks._chain import DenseLayer, read_chain
 from skdrfm.networks._forward import _drop
 from skdrfm.networks._program import Program, ProgramKey, program
-from skdrfm.networks._together import Start, trains_with_program
+from skdrfm.networks._together import Start
 from skdrfm.networks._training import _template, _train_with_keras
 
 N_STEPS, N_FEATURES = 3, 4
@@ -61,7 +60,7 @@ class TestReferenceValues:
     @pytest.mark.parametrize("name", BUILDERS)
     def test_weights_and_losses_equal_those_of_keras(self, name):
         own = job(BUILDERS[name], n=40, batch_size=40, epochs=5, weighted=True, optimizer="sgd", learning_rate=0.1)
-        result, expected = networks.train_many([own])[0], _train_with_keras(own)
+        result, expected = networks.train_many([own])[0], _train_with_keras(own)[1]
         assert_equal_weights(result, expected, rtol=1e-6, atol=1e-9)
         assert list(result.history) == list(expected.history) == ["loss", "val_loss"]
         for key, losses in expected.history.items():
@@ -73,14 +72,14 @@ class TestReferenceValues:
         own = job(BUILDERS["one direction"], n=40, batch_size=40, epochs=20, weighted=True)
         template = _template(own.builder, own.meta)
         assert Start(own, template.chain, list(template.weights), template.seeds).key(1).mode == mode
-        result, expected = networks.train_many([own])[0], _train_with_keras(own)
+        result, expected = networks.train_many([own])[0], _train_with_keras(own)[1]
         assert_equal_weights(result, expected, rtol=KERAS_ADAM, atol=KERAS_ADAM)
 
     @pytest.mark.parametrize("optimizer", ["adam", "sgd", "rmsprop"])
     @pytest.mark.parametrize("loss", ["mse", "mae", "huber"])
     def test_optimizers_and_losses_are_those_of_keras(self, optimizer, loss):
         own = job(BUILDERS["perceptron with penalties"], n=40, batch_size=40, epochs=5, optimizer=optimizer, loss=loss)
-        result, expected = networks.train_many([own])[0], _train_with_keras(own)
+        result, expected = networks.train_many([own])[0], _train_with_keras(own)[1]
         assert_equal_weights(result, expected, rtol=KERAS_ADAM, atol=KERAS_ADAM)
 
     @pytest.mark.parametrize("name", ["Adam", "RMSprop", "SGD"])
@@ -97,7 +96,7 @@ class TestReferenceValues:
             return model
 
         own = job(build, n=40, batch_size=40, epochs=3)
-        result, expected = networks.train_many([own])[0], _train_with_keras(own)
+        result, expected = networks.train_many([own])[0], _train_with_keras(own)[1]
         assert_equal_weights(result, expected, rtol=1e-7, atol=1e-9)
         other = job(BUILDERS["perceptron with penalties"], n=40, batch_size=40, epochs=3)
         assert any((a != b).any() for a, b in zip(result.weights, networks.train_many([other])[0].weights, strict=True))
@@ -128,7 +127,7 @@ class TestReferenceValues:
         own = job(
             BUILDERS["two directions"], n=40, batch_size=40, epochs=60, learning_rate=1.0, patience=2, optimizer="sgd"
         )
-        result, expected = networks.train_many([own])[0], _train_with_keras(own)
+        result, expected = networks.train_many([own])[0], _train_with_keras(own)[1]
         assert 3 < len(result.history["loss"]) < 60
         assert len(result.history["loss"]) == len(expected.history["loss"])
         assert_equal_weights(result, expected, rtol=1e-5, atol=1e-7)
@@ -137,6 +136,24 @@ class TestReferenceValues:
         # Without a learning rate the loss of an epoch is that of the initial weights over all rows.
         own = job(BUILDERS["two directions"], n=50, epochs=2, learning_rate=1e-300, n_validation=0)
         assert networks.train_many([own])[0].history["loss"] == pytest.approx([np.mean(own.y**2)] * 2)
+
+    @pytest.mark.parametrize("mode", ["graph", "compiled"])
+    def test_a_batch_beyond_the_rows_is_all_rows(self, mode, monkeypatch):
+        monkeypatch.setattr(_together, "GRAPH_UP_TO", 600 if mode == "graph" else 0)
+        # More validation rows than a batch of the program has.
+        own = job(
+            BUILDERS["perceptron with penalties"],
+            n=40,
+            batch_size=100_000,
+            epochs=20,
+            weighted=True,
+            n_validation=150,
+            optimizer="sgd",
+        )
+        result, (_, expected) = networks.train_many([own])[0], _train_with_keras(own)
+        assert_equal_weights(result, expected, rtol=1e-6, atol=1e-9)
+        for key, losses in expected.history.items():
+            np.testing.assert_allclose(result.history[key], losses, rtol=1e-6)
 
 
 class TestSideBySide:
@@ -207,8 +224,7 @@ class TestProgram:
     @pytest.mark.parametrize("name", BUILDERS)
     def test_our_own_builders_are_all_batched(self, name):
         builder = partial(BUILDERS[name].func, **BUILDERS[name].keywords | {"dropout": 0.1})
-        assert networks.why_not_together(builder, NetworkMeta(N_STEPS, N_FEATURES)) == ""
-        assert trains_with_program(job(builder))
+        read_chain(builder(NetworkMeta(N_STEPS, N_FEATURES)))
 
     def test_fits_of_one_architecture_trace_and_compile_once(self):
         builder = BUILDERS["one direction"]
@@ -222,9 +238,19 @@ class TestProgram:
         compiled = program(Start(key, template.chain, list(template.weights), template.seeds).key(1))
         assert compiled._train.experimental_get_tracing_count() == 1
 
+    @pytest.mark.parametrize(
+        ("n_rows", "batch_size", "expected"),
+        [(300, 256, 256), (256, 256, 256), (200, 256, 256), (60, 100_000, 64), (64, 100_000, 64), (1, 256, 1)],
+    )
+    def test_batches_are_filled_up_to_a_power_of_two_at_most(self, n_rows, batch_size, expected):
+        own = job(BUILDERS["one direction"], n=n_rows, batch_size=batch_size, epochs=50)
+        template = _template(own.builder, own.meta)
+        key = Start(own, template.chain, list(template.weights), template.seeds).key(4)
+        assert (key.mode, key.batch_size) == ("graph", expected)
+
     def test_what_is_not_ours_goes_to_keras(self):
         own = job(BUILDERS["one direction"])
-        assert trains_with_program(own)
+        assert own.options.known_to_program
         for changed in (
             {"loss": lambda y, p: keras.ops.mean(keras.ops.abs(y - p))},
             {"optimizer": keras.optimizers.Adam()},
@@ -232,36 +258,19 @@ class TestProgram:
             {"callbacks": (keras.callbacks.TerminateOnNaN(),)},
             {"loss": "poisson"},
         ):
-            assert not trains_with_program(job(BUILDERS["one direction"], **changed))
+            assert not job(BUILDERS["one direction"], **changed).options.known_to_program
 
     def test_a_user_builder_of_known_layers_is_batched_and_its_unseeded_layers_follow_the_seed(self):
         def build(meta):
             layers = [keras.layers.LSTM(3), keras.layers.Dropout(0.1), keras.layers.Dense(2, "tanh")]
             return keras.Sequential([keras.Input((meta.n_timesteps, meta.n_features)), *layers, keras.layers.Dense(1)])
 
-        assert networks.why_not_together(build, NetworkMeta(N_STEPS, N_FEATURES)) == ""
+        read_chain(build(NetworkMeta(N_STEPS, N_FEATURES)))
         one, same, other = (
             networks.train_many([job(build, seed=seed, dtype="float32", epochs=5)])[0].weights for seed in (1, 1, 2)
         )
         assert all((a == b).all() for a, b in zip(one, same, strict=True))
         assert any((a != b).any() for a, b in zip(one, other, strict=True))
-
-    @pytest.mark.parametrize(
-        ("layers", "reason"),
-        [
-            ([keras.layers.GRU(2)], r"has a layer 'gru\w*' \(GRU\)"),
-            ([keras.layers.LSTM(2, dropout=0.1)], "with dropout=0.1"),
-            ([keras.layers.LSTM(2, go_backwards=True, return_sequences=True), keras.layers.Flatten()], "backwards"),
-            ([keras.layers.LSTM(2, kernel_regularizer="l1")], "kernel_regularizer of type L1"),
-            ([keras.layers.Bidirectional(keras.layers.LSTM(2), merge_mode="sum")], "does not concatenate"),
-            ([keras.layers.LSTM(2, activation="softmax")], "the activation 'softmax'"),
-        ],
-    )
-    def test_a_model_that_cannot_be_batched_says_why(self, layers, reason):
-        def build(meta):
-            return keras.Sequential([keras.Input((meta.n_timesteps, meta.n_features)), *layers, keras.layers.Dense(1)])
-
-        assert re.search(reason, networks.why_not_together(build, NetworkMeta(N_STEPS, N_FEATURES)))
 
     def test_what_cannot_be_batched_is_trained_all_the_same_and_a_message_says_why(self):
         def build(meta):
@@ -273,15 +282,6 @@ class TestProgram:
             first, second = networks.train_many(jobs, width=2)
         for own, result in zip(jobs, (first, second), strict=True):
             assert_equal_weights(result, networks.train_many([own])[0], rtol=1e-6)
-
-    def test_branches_are_no_chain(self):
-        def build(meta):
-            inputs = keras.Input((meta.n_timesteps, meta.n_features))
-            flat = keras.layers.Flatten()(inputs)
-            both = keras.layers.Concatenate()([keras.layers.Dense(2)(flat), flat])
-            return keras.Model(inputs, keras.layers.Dense(1)(both))
-
-        assert networks.why_not_together(build, NetworkMeta(N_STEPS, N_FEATURES)) != ""
 
     def test_divergence_says_so(self):
         with pytest.raises(NonFiniteError, match="Training diverged after 6 epochs. Lower learning_rate"):

@@ -3,6 +3,7 @@
 import pickle
 import random
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import keras
 import numpy as np
@@ -11,7 +12,7 @@ import tensorflow as tf
 
 from skdrfm import lrp, networks
 from skdrfm.exceptions import NonFiniteError
-from skdrfm.networks import NetworkMeta, TrainingOptions
+from skdrfm.networks import NetworkMeta, TrainingJob, TrainingOptions
 
 
 def data(n=60, n_timesteps=3, n_features=4, seed=0):
@@ -26,11 +27,13 @@ def small(meta):
     )
 
 
+def train(builder, meta, options, X, y, **more):
+    return networks.train_many([TrainingJob(builder, meta, options, X, y, **more)])[0]
+
+
 def trained(seed=3, **options):
     X, y = data()
-    return networks.train(
-        small, NetworkMeta(3, 4, seed), TrainingOptions(**{"epochs": 2, "batch_size": 16, **options}), X, y
-    )
+    return train(small, NetworkMeta(3, 4, seed), TrainingOptions(**{"epochs": 2, "batch_size": 16, **options}), X, y)
 
 
 class TestRandomness:
@@ -47,7 +50,7 @@ class TestRandomness:
     def test_threads_give_the_same_weights_and_leave_the_default_float(self):
         def train_in(dtype):
             X, y = data()
-            return networks.train(small, NetworkMeta(3, 4, 3, dtype), TrainingOptions(epochs=1), X, y).weights
+            return train(small, NetworkMeta(3, 4, 3, dtype), TrainingOptions(epochs=1), X, y).weights
 
         kinds = ["float64", "float32", "float64", "float32"]
         alone = [train_in(dtype) for dtype in kinds[:2]] * 2
@@ -79,7 +82,7 @@ class TestRoundTrip:
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
     def test_numpy_network_equals_keras(self, dtype):
         X, y = data()
-        result = networks.train(small, NetworkMeta(3, 4, 0, dtype), TrainingOptions(epochs=1), X.astype(dtype), y)
+        result = train(small, NetworkMeta(3, 4, 0, dtype), TrainingOptions(epochs=1), X.astype(dtype), y)
         model = networks.rebuild(pickle.loads(pickle.dumps(result)))
         from_keras = model.predict(X, verbose=0)[:, 0]
         np.testing.assert_allclose(lrp.predict(result.network, X), from_keras, rtol=1e-5, atol=1e-6)
@@ -87,7 +90,7 @@ class TestRoundTrip:
 
     def test_the_best_epoch_is_restored(self):
         X, y = data()
-        best = networks.train(
+        best = train(
             small,
             NetworkMeta(3, 4, 0),
             # Steps this large overshoot, so that the last epoch is rarely the best one.
@@ -104,7 +107,7 @@ class TestRoundTrip:
 
     def test_patience_stops_training_early(self):
         X, y = data()
-        stopped = networks.train(
+        stopped = train(
             small,
             NetworkMeta(3, 4, 0),
             TrainingOptions(epochs=30, batch_size=8, learning_rate=0.3, patience=1),
@@ -113,6 +116,86 @@ class TestRoundTrip:
             validation=(X[:20], y[:20]),
         )
         assert len(stopped.history["loss"]) < 30
+
+
+def with_gru(meta, *, units=2, name="memory"):
+    layers = [keras.layers.GRU(units, name=name), keras.layers.Dense(1)]
+    return keras.Sequential([keras.Input((meta.n_timesteps, meta.n_features)), *layers])
+
+
+class TestBuilders:
+    """Builders of users may do what ours do not."""
+
+    def test_lists_of_units_are_as_good_as_tuples(self):
+        X, y = data()
+        builders = [
+            partial(networks.build_dense, hidden_units=units, activation="relu", dropout=0.1, l2=0.0)
+            for units in ([4], (4,))
+        ]
+        results = [train(builder, NetworkMeta(3, 4), TrainingOptions(epochs=1), X, y) for builder in builders]
+        for a, b in zip(*(result.weights for result in results), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+    @pytest.mark.parametrize("options", [{}, {"optimizer": "nadam"}])
+    def test_what_keras_trains_is_the_model_that_was_trained(self, options):
+        sizes = iter(range(2, 9))
+        X, y = data()
+        result = train(
+            lambda meta: with_gru(meta, units=next(sizes)), NetworkMeta(3, 4), TrainingOptions(1, **options), X, y
+        )
+        from_keras = networks.rebuild(result).predict(X, verbose=0)[:, 0]
+        np.testing.assert_allclose(lrp.predict(result.network, X), from_keras, rtol=1e-5, atol=1e-6)
+
+    def test_a_model_is_built_once_where_only_keras_can_train_it(self):
+        made = []
+
+        def build(meta):
+            made.append(small(meta))
+            return made[-1]
+
+        X, y = data()
+        train(build, NetworkMeta(3, 4), TrainingOptions(epochs=1, optimizer="nadam"), X, y)
+        assert len(made) == 1
+
+    def test_the_model_comes_back_without_the_loss_of_its_builder(self):
+        def build(meta):
+            model = with_gru(meta)
+            model.compile(loss=lambda y, p: keras.ops.mean(keras.ops.abs(y - p)), optimizer="sgd")
+            return model
+
+        X, y = data()
+        result = train(build, NetworkMeta(3, 4), TrainingOptions(epochs=1), X, y)
+        model = networks.rebuild(result)
+        assert not model.compiled
+        np.testing.assert_allclose(model.predict(X, verbose=0)[:, 0], lrp.predict(result.network, X), atol=1e-6)
+
+    def test_a_model_with_steps_of_its_own_takes_them(self):
+        class Still(keras.Model):
+            def train_step(self, data):
+                return {"loss": keras.ops.zeros(())}
+
+        def build(meta):
+            model = small(meta)
+            return Still(model.inputs, model.outputs)
+
+        X, y = data()
+        result = train(build, NetworkMeta(3, 4, 5), TrainingOptions(epochs=2), X, y)
+        for before, after in zip(small(NetworkMeta(3, 4, 5)).get_weights(), result.weights, strict=True):
+            np.testing.assert_array_equal(before, after)
+
+    def test_an_activation_of_the_user_is_the_one_that_trains(self):
+        def relu(x):
+            return 0 * x
+
+        def build(meta):
+            inputs = keras.Input((meta.n_timesteps, meta.n_features))
+            hidden = keras.layers.Dense(3, activation=relu)(keras.layers.Flatten()(inputs))
+            return keras.Model(inputs, keras.layers.Dense(1)(hidden))
+
+        X, y = data()
+        result = train(build, NetworkMeta(3, 4), TrainingOptions(epochs=1, learning_rate=1e-30), X, y)
+        # The output is its bias of 0, whatever the weights are.
+        assert result.history["loss"] == pytest.approx([np.mean(y**2)], rel=1e-5)
 
 
 class TestErrors:
@@ -127,7 +210,7 @@ class TestErrors:
             return keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Flatten()(hidden)))
 
         X, y = data()
-        result = networks.train(with_conv, NetworkMeta(3, 4), TrainingOptions(epochs=1), X, y)
+        result = train(with_conv, NetworkMeta(3, 4), TrainingOptions(epochs=1), X, y)
         assert result.network is None
         assert "'conv' (Conv1D) has no relevance rule" in result.unsupported
         assert networks.keras_predict(result, X).shape == (60,)
