@@ -136,18 +136,17 @@ class DeepFactorRegressor(BaseNetworkRegressor):
         self.verbose = verbose
         self.random_state = random_state
 
+    def _numbers_per_row(self, n_timesteps: int) -> int:
+        return 0 if self.build_fn is not None else max(map(sum, self._candidates()))
+
     def _builders(self) -> list[Callable[[NetworkMeta], Any]]:
         if self.build_fn is not None:
             return [self.build_fn]
-        if self.hidden_units == "select":
-            if self.validation_fraction == 0:
-                raise ValueError(
-                    "hidden_units='select' needs a validation part to choose the network by. "
-                    "Got validation_fraction=0. Pass a positive fraction, or the hidden_units to use."
-                )
-            candidates: tuple[Sequence[int], ...] = PAPER_CANDIDATES
-        else:
-            candidates = (check_layer_sizes(self, "hidden_units", self.hidden_units, at_least_one=True),)
+        if self.hidden_units == "select" and self.validation_fraction == 0:
+            raise ValueError(
+                "hidden_units='select' needs a validation part to choose the network by. "
+                "Got validation_fraction=0. Pass a positive fraction, or the hidden_units to use."
+            )
         return [
             partial(
                 networks.build_dense,
@@ -156,5 +155,10 @@ class DeepFactorRegressor(BaseNetworkRegressor):
                 dropout=self.dropout,
                 l2=self.l2,
             )
-            for sizes in candidates
+            for sizes in self._candidates()
         ]
+
+    def _candidates(self) -> tuple[Sequence[int], ...]:
+        if self.hidden_units == "select":
+            return PAPER_CANDIDATES
+        return (check_layer_sizes(self, "hidden_units", self.hidden_units, at_least_one=True),)

@@ -131,6 +131,10 @@ class BaseNetworkRegressor(BaseFactorRegressor):
         """Whether the parameters let our own program train; what a builder of the user makes is not known."""
         return self._training_options().known_to_program
 
+    @abstractmethod
+    def _numbers_per_row(self, n_timesteps: int) -> int:
+        """Activations that training computes for one row; 0 where a builder of the user decides."""
+
     def _finish(self, trained: Sequence[TrainedNetwork]) -> Self:
         """Keep the network with the lowest validation loss."""
         self.trained_ = min(trained, key=lambda network: network.best_validation_loss)

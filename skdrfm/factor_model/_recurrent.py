@@ -173,14 +173,22 @@ class DeepRecurrentFactorRegressor(BaseNetworkRegressor):
     def _shares_program(self) -> bool:
         return super()._shares_program() and (self.build_fn is not None or self.cell == "lstm")
 
+    def _layer_sizes(self) -> Sequence[int]:
+        units = (self.units,) if isinstance(self.units, Integral) else tuple(self.units)  # type: ignore[arg-type]
+        return check_layer_sizes(self, "units", units, at_least_one=True)
+
+    def _numbers_per_row(self, n_timesteps: int) -> int:
+        if self.build_fn is not None:
+            return 0
+        return 4 * (1 + self.bidirectional) * n_timesteps * sum(self._layer_sizes())
+
     def _builders(self) -> list[Callable[[NetworkMeta], Any]]:
         if self.build_fn is not None:
             return [self.build_fn]
-        units = (self.units,) if isinstance(self.units, Integral) else tuple(self.units)  # type: ignore[arg-type]
         return [
             partial(
                 networks.build_recurrent,
-                units=check_layer_sizes(self, "units", units, at_least_one=True),
+                units=self._layer_sizes(),
                 cell=self.cell,
                 bidirectional=self.bidirectional,
                 dense_units=check_layer_sizes(self, "dense_units", self.dense_units),

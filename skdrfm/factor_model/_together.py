@@ -3,20 +3,27 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from skdrfm import networks
 from skdrfm.factor_model._network import BaseNetworkRegressor
 
-# Windows side by side beyond these save nothing on a processor; a graphics card has room for more.
-_ON_PROCESSOR = 4
+# Small steps wait for each other's operations, and large ones leave the cache (L2) of a core: measured in
+# benchmarks/training_cost.py. Two windows keep two cores at work. The number must not depend on the machine, because
+# results depend on it in the last digits.
+_SMALL, _LARGE = 4, 2
+_CACHE_BYTES = 2**20
 
 
-def windows_at_once(estimator: Any) -> int:
+def windows_at_once(estimator: Any, n_timesteps: int = 1) -> int:
     """Say how many windows of an estimator are best trained in one program.
 
     Parameters
     ----------
     estimator : estimator
         Unfitted.
+    n_timesteps : int, default=1
+        Lags in the columns of X.
 
     Returns
     -------
@@ -27,7 +34,10 @@ def windows_at_once(estimator: Any) -> int:
     if not isinstance(estimator, BaseNetworkRegressor):
         return 1
     estimator._validate_params()
-    return _ON_PROCESSOR if estimator._shares_program() else 1
+    if not estimator._shares_program():
+        return 1
+    step = estimator.batch_size * estimator._numbers_per_row(n_timesteps) * np.dtype(estimator.dtype).itemsize
+    return _SMALL if _SMALL * step <= _CACHE_BYTES else _LARGE
 
 
 def fit_together(estimators: Sequence[Any], datasets: Sequence[tuple[Any, Any]], *, width: int) -> list[Any]:

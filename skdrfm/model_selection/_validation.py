@@ -188,7 +188,7 @@ def walk_forward_predict(
             explained=[name for name in explained if name in names],
             groups=groups,
             n_seeds=n_seeds,
-            per_program=_models_per_program(models[names[0]], windows_per_program),
+            per_program=_models_per_program(models[names[0]], windows_per_program, X),
             checkpoint=folder,
             n_workers=n_workers,
             home=this_process(),
@@ -234,9 +234,10 @@ def _check_group_names(groups: Mapping[str, Sequence[str]] | None, explained: li
         check_groups(groups, layout.descriptor_names)
 
 
-def _models_per_program(model: Any, asked: int | Literal["auto"]) -> int:
+def _models_per_program(model: Any, asked: int | Literal["auto"], X: Any) -> int:
     """Models in a task: a larger one would only hold more rows, and save later, where they are fitted one by one."""
-    at_once = windows_at_once(model)
+    layout = lag_layout(list(X.columns))
+    at_once = windows_at_once(model, 1 if layout is None else layout.n_timesteps)
     return at_once if asked == "auto" or at_once == 1 else asked
 
 

@@ -90,6 +90,23 @@ class TestWindowsAtOnce:
     def test_all_others_are_fitted_one_by_one(self, model):
         assert windows_at_once(model) == 1
 
+    @pytest.mark.parametrize(
+        ("model", "n_timesteps", "expected"),
+        [
+            (DeepRecurrentFactorRegressor(), 5, 2),
+            (DeepRecurrentFactorRegressor(batch_size=64), 5, 4),
+            (DeepRecurrentFactorRegressor(bidirectional=False), 5, 2),
+            (DeepRecurrentFactorRegressor(bidirectional=False), 3, 4),
+            (DeepRecurrentFactorRegressor(bidirectional=False, dtype="float64"), 3, 2),
+            (DeepRecurrentFactorRegressor(units=(8, 8)), 5, 2),
+            (DeepFactorRegressor(), 5, 4),
+            (DeepFactorRegressor((512, 512)), 5, 2),
+            (DeepFactorRegressor("select"), 5, 2),
+        ],
+    )
+    def test_more_windows_as_long_as_a_step_stays_in_the_cache(self, model, n_timesteps, expected):
+        assert windows_at_once(model, n_timesteps) == expected
+
     def test_parameters_are_checked_first(self):
         with pytest.raises(ValueError, match="'callbacks' parameter of DeepRecurrentFactorRegressor"):
             windows_at_once(quick(callbacks=3))

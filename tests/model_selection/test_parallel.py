@@ -82,14 +82,14 @@ class TestBlocks:
             return [estimator.fit(X, y) for estimator, (X, y) in zip(estimators, datasets, strict=True)]
 
         monkeypatch.setattr(_windows, "fit_together", fit_together)
-        monkeypatch.setattr(_validation, "windows_at_once", lambda estimator: 4)
+        monkeypatch.setattr(_validation, "windows_at_once", lambda estimator, n_timesteps: 4)
         walk(RandomForestRegressor(1, random_state=0), panel, windows_per_program=6, n_seeds=2)
         assert calls == [(6, 6, 6), (6, 6, 6), (4, 4, 6)]
 
     def test_auto_asks_the_estimator(self, panel, monkeypatch):
         asked = []
 
-        def windows_at_once(estimator):
+        def windows_at_once(estimator, n_timesteps):
             asked.append(estimator)
             return 3
 
@@ -310,7 +310,7 @@ class TestProgress:
                 self.steps.append(n)
 
         monkeypatch.setattr(_validation, "tqdm", Bar)
-        monkeypatch.setattr(_validation, "windows_at_once", lambda model: 4)
+        monkeypatch.setattr(_validation, "windows_at_once", lambda model, n_timesteps: 4)
         models = {"a": LinearRegression(), "b": LinearFactorRegressor()}
         walk(models, panel, windows_per_program=3, checkpoint=tmp_path, progress=True)
         next(tmp_path.rglob("window-00004.npz")).unlink()
