@@ -18,13 +18,13 @@ import pandas as pd
 
 from skdrfm import DeepRecurrentFactorRegressor, WalkForwardSplit, walk_forward_predict
 
-N_TRAIN, N_DESCRIPTORS, EPOCHS = 60, 16, 5
+N_TRAIN, N_DESCRIPTORS, EPOCHS = 60, 16, 10
 BASE = {"windows": 4, "rows": 30_000, "lags": 5, "units": 16}
 SIZES = {
-    "windows": (4, 8, 16, 32),
-    "rows": (7_500, 15_000, 30_000, 60_000),
-    "lags": (3, 5, 10, 20),
-    "units": (8, 16, 32, 64),
+    "windows": (4, 8, 16),
+    "rows": (15_000, 30_000, 60_000),
+    "lags": (3, 5, 10),
+    "units": (8, 16, 32),
 }
 
 

@@ -14,7 +14,8 @@ from skdrfm.networks._chain import Chain
 from skdrfm.networks._program import Program, ProgramKey, Steps, program
 from skdrfm.networks._records import TrainingJob
 
-# Up to these numbers of steps a training is faster without a graph, and without compiling it.
+# Up to these numbers of steps a training is faster without a graph, and without compiling it; the second is that of all
+# windows of a program together.
 EAGER_UP_TO, GRAPH_UP_TO = 16, 600
 
 
@@ -44,7 +45,7 @@ class Start:
         job = self.job
         n_rows = len(job.X)
         n_steps = job.options.epochs * -(-n_rows // job.options.batch_size)
-        mode = "eager" if n_steps <= EAGER_UP_TO else "graph" if n_steps <= GRAPH_UP_TO else "compiled"
+        mode = "eager" if n_steps <= EAGER_UP_TO else "graph" if n_steps * width <= GRAPH_UP_TO else "compiled"
         # A batch is filled up to its size: beyond the rows that there are, to the next power of two, so that windows of
         # about as many rows share a program. Without a graph nothing is shared, and nothing needs to be filled up.
         return ProgramKey(
