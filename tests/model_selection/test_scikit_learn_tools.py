@@ -12,6 +12,8 @@ from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.model_selection import (
     GridSearchCV,
     HalvingGridSearchCV,
+    HalvingRandomSearchCV,
+    RandomizedSearchCV,
     check_cv,
     cross_val_predict,
     cross_val_score,
@@ -21,8 +23,10 @@ from sklearn.model_selection import (
     validation_curve,
 )
 
-from skdrfm import walk_forward_predict
+from skdrfm import DeepFactorRegressor, DeepRecurrentFactorRegressor, walk_forward_predict
+from skdrfm.factor_model import LinearFactorRegressor
 from skdrfm.model_selection import WalkForwardSplit
+from skdrfm.scoring import make_quantile_scorer, r2_oos_scorer, rank_ic_scorer
 
 CV = WalkForwardSplit(8, 2)
 
@@ -136,6 +140,116 @@ class TestTools:
             for n_jobs in (1, 2)
         )
         np.testing.assert_array_equal(one, two)
+
+
+SCORERS = {"ls": make_quantile_scorer(n_quantiles=2), "ic": rank_ic_scorer, "r2": r2_oos_scorer}
+FIT_INTERCEPT = {"fit_intercept": [True, False]}
+
+
+@pytest.fixture(scope="module")
+def full_panel():
+    """12 months of 6 assets, so that every date has a portfolio and a rank IC."""
+    rng = np.random.default_rng(1)
+    dates = pd.date_range("2010-01-31", periods=12, freq="ME")
+    index = pd.MultiIndex.from_product([dates, list("ABCDEF")], names=["date", "asset"])
+    X = pd.DataFrame(rng.normal(size=(len(index), 2)), index=index, columns=["a__lag1", "a__lag0"])
+    return X, X["a__lag0"] - 0.5 * X["a__lag1"] + rng.normal(size=len(X))
+
+
+def literal_rank_ic(panel, model):
+    X, y = panel
+    folds = [
+        rank_ic_scorer(clone(model).fit(X.iloc[train], y.iloc[train]), X.iloc[test], y.iloc[test])
+        for train, test in CV.split(X)
+    ]
+    return np.mean(folds)
+
+
+class TestSearchesOfOurEstimatorsByOurScorers:
+    @pytest.mark.parametrize("refit", list(SCORERS))
+    def test_grid_search_with_several_scorers(self, full_panel, refit):
+        search = GridSearchCV(LinearFactorRegressor(), FIT_INTERCEPT, cv=CV, scoring=SCORERS, refit=refit)
+        search.fit(*full_panel)
+        assert search.best_index_ == search.cv_results_[f"mean_test_{refit}"].argmax()
+        expected = [literal_rank_ic(full_panel, LinearFactorRegressor(fit_intercept=value)) for value in (True, False)]
+        np.testing.assert_allclose(search.cv_results_["mean_test_ic"], expected, rtol=1e-12)
+
+    @pytest.mark.parametrize(
+        "model",
+        [
+            DeepFactorRegressor((2,), epochs=1, random_state=0),
+            DeepRecurrentFactorRegressor(units=2, epochs=1, random_state=0),
+        ],
+        ids=["deep", "recurrent"],
+    )
+    def test_randomized_search_of_networks(self, full_panel, model):
+        learning_rates = {"learning_rate": [1e-3, 1e-1]}
+        cv = WalkForwardSplit(8, 4)
+        search = RandomizedSearchCV(model, learning_rates, n_iter=2, cv=cv, scoring=rank_ic_scorer, random_state=0)
+        search.fit(*full_panel)
+        assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+        assert search.best_estimator_.explain(full_panel[0]).values.shape == (72, 2, 1)
+
+    def test_halving_random_search_with_epochs_as_the_resource(self, full_panel):
+        model = DeepFactorRegressor((2,), random_state=0)
+        search = HalvingRandomSearchCV(
+            model,
+            {"learning_rate": [1e-3, 1e-2, 1e-1]},
+            n_candidates=2,
+            factor=2,
+            resource="epochs",
+            min_resources=1,
+            max_resources=2,
+            cv=WalkForwardSplit(8, 4),
+            scoring=rank_ic_scorer,
+            random_state=0,
+        )
+        search.fit(*full_panel)
+        assert search.n_resources_ == [1, 2]
+        assert search.best_params_["epochs"] == 2
+
+    @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+    @pytest.mark.filterwarnings("ignore:OptunaSearchCV is experimental")
+    @pytest.mark.filterwarnings("ignore:`optuna.terminator` module has been deprecated:FutureWarning")
+    def test_optuna_search(self, full_panel):
+        optuna = pytest.importorskip("optuna")
+        integration = pytest.importorskip("optuna_integration.sklearn")
+        search = integration.OptunaSearchCV(
+            Ridge(),
+            {"alpha": optuna.distributions.FloatDistribution(1e-2, 1e4, log=True)},
+            cv=CV,
+            n_trials=4,
+            scoring=rank_ic_scorer,
+            random_state=0,
+            verbose=0,
+        )
+        search.fit(*full_panel)
+        assert search.n_splits_ == 2
+        for trial in search.trials_:
+            expected = literal_rank_ic(full_panel, Ridge(trial.params["alpha"]))
+            assert trial.value == pytest.approx(expected, rel=1e-12)
+        assert search.best_score_ == max(trial.value for trial in search.trials_)
+
+    @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+    @pytest.mark.filterwarnings("ignore:OptunaSearchCV is experimental")
+    @pytest.mark.filterwarnings("ignore:`optuna.terminator` module has been deprecated:FutureWarning")
+    def test_optuna_within_a_walk(self, full_panel):
+        optuna = pytest.importorskip("optuna")
+        integration = pytest.importorskip("optuna_integration.sklearn")
+        search = integration.OptunaSearchCV(
+            LinearFactorRegressor(),
+            {"fit_intercept": optuna.distributions.CategoricalDistribution([True, False])},
+            cv=WalkForwardSplit(4, 2),
+            n_trials=2,
+            scoring=rank_ic_scorer,
+            random_state=0,
+            verbose=0,
+        )
+        X, y = full_panel
+        got = walk_forward_predict(search, X, y, cv=CV, progress=False).predictions
+        train, test = next(CV.split(X))
+        alone = clone(search).fit(X.iloc[train], y.iloc[train])
+        np.testing.assert_array_equal(got.loc[X.index[test]], alone.predict(X.iloc[test]))
 
 
 class TestPredictions:
