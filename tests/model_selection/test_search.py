@@ -178,7 +178,6 @@ class TestSpaces:
             ([(8,), (4, 4)], {(8,), (4, 4)}),
             ([1, 2.5, np.float64(3)], {1, 2.5, 3.0}),
         ],
-        ids=str,
     )
     def test_values_of_any_type_reach_the_estimator_as_they_are(self, panel, values, found):
         search = KerasTunerSearchCV(Fussy(), {"power": [1], "broken": values}, max_trials=8, cv=CV, random_state=3)
@@ -254,7 +253,7 @@ class TestProperties:
         # Keras Tuner takes the numbers after a seed for its next draws: near seeds must not share them.
         assert not set(first.trials_["param_alpha"][:3]) & set(other.trials_["param_alpha"][:3])
 
-    @pytest.mark.parametrize("random_state", [None, 0, np.random.RandomState(0)], ids=str)
+    @pytest.mark.parametrize("random_state", [None, 0, np.random.RandomState(0)], ids=["none", "number", "state"])
     def test_global_generators_and_inputs_stay_as_they_are(self, panel, random_state):
         before = global_states()
         X, y = panel[0].copy(), panel[1].copy()
@@ -410,7 +409,6 @@ class TestValidation:
             ({"tuner": "hyperband", "resource": "alpha"}, "so the space must not vary it"),
             ({"scoring": "nonsense"}, "'nonsense' is not a valid scoring value"),
         ],
-        ids=str,
     )
     def test_bad_parameters_are_named(self, panel, parameters, message):
         search = KerasTunerSearchCV(**{"estimator": Ridge(), "space": {"alpha": ALPHAS}, "cv": CV} | parameters)
