@@ -27,6 +27,7 @@ from skdrfm.panel._lags import PAPER_LAGS
 from skdrfm.portfolio import BacktestResult, backtest, quantile_weights
 from skdrfm.preprocessing import CrossSectionalRankScaler
 from skdrfm.utils._fingerprint import data_fingerprint, package_versions
+from skdrfm.utils.validation import check_whole
 
 __all__ = ["PUBLISHED", "StudyResult", "run_study"]
 
@@ -180,6 +181,7 @@ def run_study(
     (1, 7)
     """
     began = time.perf_counter()
+    check_whole(n_seeds, "n_seeds", owner="run_study")
     check_panel_index(X)
     check_aligned(X, y)
     chosen = resolve_models(models, random_state)

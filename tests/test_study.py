@@ -112,6 +112,10 @@ class TestRefitsAndSeeds:
         with pytest.raises(ValueError, match=next(iter(option))):
             run_study(*panel, models={"Forest": RandomForestRegressor(2, random_state=3)}, **SMALL, **option)
 
+    def test_a_number_of_seeds_that_cannot_be_meant_is_refused_where_no_model_has_one(self, panel):
+        with pytest.raises(ValueError, match="n_seeds"):
+            run_study(*panel, models=["Linear"], **SMALL, n_seeds=0)
+
 
 class TestNoLookAhead:
     def test_rows_after_a_date_do_not_change_what_was_forecast_up_to_it(self, panel, study):

@@ -8,9 +8,8 @@ import numpy as np
 from skdrfm import networks
 from skdrfm.factor_model._network import BaseNetworkRegressor
 
-# Small steps wait for each other's operations, and large ones leave the cache (L2) of a core: measured in
-# benchmarks/training_cost.py. Two windows keep two cores at work. The number must not depend on the machine, because
-# results depend on it in the last digits.
+# Small steps wait for each other's operations, and large ones leave the cache (L2) of a core; two windows keep two
+# cores at work. The number must not depend on the machine, because results depend on it in the last digits.
 _SMALL, _LARGE = 4, 2
 _CACHE_BYTES = 2**20
 
