@@ -173,9 +173,9 @@ def _run(
             explanations[method], found = shap_explanation(method, subject, background, max_evals, seed)
             seconds[method], evaluations[method] = found.seconds, found.evaluations
         elif background is not None and groups is not None and method in _BY_LAG:
-            predict = Counted(subject.predict)
+            predict = Counted(subject.forward.predict)
             group_values[method] = shapley_of_groups(
-                replace(subject, predict=predict),
+                replace(subject, forward=replace(subject.forward, predict=predict)),
                 background,
                 groups,
                 by_lag=_BY_LAG[method],
@@ -185,9 +185,10 @@ def _run(
             seconds[method] = time.perf_counter() - start
             evaluations[method] = predict.n_rows / len(subject.rows)
         else:
-            found_by_rule = explain(subject.model, subject.X, rule=method, output=subject.output, dtype=subject.dtype)
+            explanations[method] = explain(
+                subject.model, subject.X, rule=method, output=subject.output, dtype=subject.dtype
+            )
             seconds[method] = time.perf_counter() - start
-            explanations[method] = found_by_rule
     n_background = 0 if background is None else len(background)
     return ExplainerComparison(explanations, group_values, seconds, evaluations, n_background, groups)
 

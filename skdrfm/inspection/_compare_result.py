@@ -154,8 +154,9 @@ class ExplainerComparison:
             method: explanation.to_frame().drop(columns="offset", errors="ignore")
             for method, explanation in self.explanations.items()
         }
-        joined = pd.concat(frames, names=["method"]) if frames else pd.DataFrame(columns=["method"])
-        return joined.reset_index(level="method").reset_index(drop=True) if frames else joined
+        if not frames:
+            return pd.DataFrame(columns=["method"])
+        return pd.concat(frames, names=["method"]).reset_index(level="method").reset_index(drop=True)
 
     def _parts(self, method: str) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Gap, prediction, intercept and sum of absolute relevances of each row."""

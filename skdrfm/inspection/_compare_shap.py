@@ -15,7 +15,8 @@ from skdrfm._typing import FloatArray
 from skdrfm.exceptions import NonFiniteError
 from skdrfm.explanation import Explanation
 from skdrfm.explanation._shap import _import_shap
-from skdrfm.inspection._compare_subject import Predict, Subject
+from skdrfm.inspection._compare_subject import Subject
+from skdrfm.inspection._forward import Predict
 from skdrfm.networks import is_keras_model
 
 # Where an input is its background mean to one part in a million, a quotient by the difference is noise.
@@ -130,7 +131,7 @@ def _borrowed_generator(seed: int) -> Iterator[None]:
 
 
 def _permutation(shap: Any, subject: Subject, background: FloatArray, max_evals: int | None, seed: int) -> Shapley:
-    predict, n_cells = Counted(subject.predict), background.shape[1]
+    predict, n_cells = Counted(subject.forward.predict), background.shape[1]
     budget = _budget("shap-permutation", max_evals, default=500, least=2 * n_cells + 1)
     _compile(shap)
     # shap would draw 100 rows of a larger background by itself.
@@ -141,7 +142,7 @@ def _permutation(shap: Any, subject: Subject, background: FloatArray, max_evals:
 
 
 def _kernel(shap: Any, subject: Subject, background: FloatArray, max_evals: int | None, seed: int) -> Shapley:
-    predict, n_cells = Counted(subject.predict), background.shape[1]
+    predict, n_cells = Counted(subject.forward.predict), background.shape[1]
     budget = _budget("shap-kernel", max_evals, default=2 * n_cells + 2048, least=2 * n_cells)
     start = time.perf_counter()
     explainer = shap.KernelExplainer(predict, background)
@@ -151,7 +152,7 @@ def _kernel(shap: Any, subject: Subject, background: FloatArray, max_evals: int 
 
 
 def _sampling(shap: Any, subject: Subject, background: FloatArray, max_evals: int | None, seed: int) -> Shapley:
-    predict, n_cells = Counted(subject.predict), background.shape[1]
+    predict, n_cells = Counted(subject.forward.predict), background.shape[1]
     # Each cell needs some draws for the variances by which shap shares out the rest.
     budget = _budget("shap-sampling", max_evals, default=2000, least=4 * n_cells)
     start = time.perf_counter()
@@ -174,24 +175,22 @@ def _gradient(shap: Any, subject: Subject, background: FloatArray, max_evals: in
         seconds = time.perf_counter() - start
     if values.ndim > rows.ndim:
         values = values[..., subject.output or 0]
-    base = float(subject.predict(background).mean())
+    base = float(subject.forward.predict(background).mean())
     return Shapley(np.asarray(values, dtype=np.float64).reshape(len(rows), -1), base, float(budget), seconds)
 
 
 def _keras_model(subject: Subject) -> tuple[Any, tuple[int, ...]]:
-    model = subject.step
-    if subject.network is not None and not is_keras_model(model):
-        model = getattr(model, "model_", None)
-    if subject.network is None or not is_keras_model(model):
+    step, activation = subject.forward.step, subject.forward.output_activation
+    model: Any = step if is_keras_model(step) else getattr(step, "model_", None)
+    if not is_keras_model(model):
         raise TypeError(
-            "'shap-gradient' differentiates a Keras model. Got "
-            f"{type(subject.step).__name__}, which has none. Leave it out, or use 'shap-permutation'."
+            f"'shap-gradient' differentiates a Keras model. Got {type(step).__name__}, which has none. Leave it out, "
+            "or use 'shap-permutation'."
         )
-    if subject.network.output_activation != "linear":
+    if activation != "linear":
         raise TypeError(
-            f"'shap-gradient' explains the output of the Keras model after its activation "
-            f"{subject.network.output_activation!r}; all other methods explain what it is applied to. Use "
-            "'shap-permutation', or a model with a linear output."
+            f"'shap-gradient' explains the output of the Keras model after its activation {activation!r}; all other "
+            "methods explain what it is applied to. Use 'shap-permutation', or a model with a linear output."
         )
     shape = tuple(model.inputs[0].shape[1:])
     if None in shape:

@@ -1,22 +1,20 @@
 """What explainers are compared on: rows, a fast prediction of any rows like them, and an honest background."""
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from skdrfm import lrp, networks
+from skdrfm import networks
 from skdrfm._typing import AnyArray, FloatArray
 from skdrfm.exceptions import PanelError
 from skdrfm.explanation import Explanation
 from skdrfm.inspection._explain import explain
-from skdrfm.inspection._resolve import Inputs, as_network, last_step
-from skdrfm.utils.validation import check_finite, describe_first
-
-Predict = Callable[[FloatArray], FloatArray]
+from skdrfm.inspection._forward import Forward, forward_of
+from skdrfm.inspection._training_rows import training_rows
+from skdrfm.utils.validation import describe_first
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,16 +25,12 @@ class Subject:
     ----------
     model : estimator or keras.Model
         The whole model, as `skdrfm.explain` takes it.
-    step : estimator or keras.Model
-        Its last step, which predicts.
     X : DataFrame or ndarray of n_samples rows
         The rows, as the whole model reads them.
     rows : Explanation
         An explanation of them, for the inputs of the last step, their names, index and predictions.
-    network : lrp.Network or None
-        The network without an output activation; None for a linear model.
-    predict : callable
-        Function of flat inputs (n, n_timesteps * n_features) that gives n predictions. No Keras is called.
+    forward : Forward
+        The last step, as a function of flat inputs.
     output : int or None
         Which output unit of a Keras model is explained.
     dtype : {"float64", "float32"}
@@ -44,11 +38,9 @@ class Subject:
     """
 
     model: Any
-    step: Any
     X: Any
     rows: Explanation
-    network: lrp.Network | None
-    predict: Predict
+    forward: Forward
     output: int | None = None
     dtype: str = "float64"
 
@@ -80,11 +72,8 @@ class Subject:
         """
         _check_layout(background, self.X)
         _check_rows_apart(background, self.X)
-        _check_dates_before(background, self.X)
-        _, inputs = last_step(self.model, Inputs.of(background))
-        values = np.asarray(inputs.X)
-        check_finite(values.reshape(len(values), -1), what="background", columns=inputs.names)
-        return np.asarray(values, dtype=np.float64).reshape(len(values), -1)
+        rows = training_rows(background, self.model, self.X, name="background")
+        return rows.reshape(len(rows), -1)
 
 
 def subject_of(model: Any, X: Any, output: int | None = None, dtype: str = "float64") -> Subject:
@@ -115,35 +104,8 @@ def subject_of(model: Any, X: Any, output: int | None = None, dtype: str = "floa
     """
     if isinstance(model, str | os.PathLike):
         model = networks.load_keras(model)
-    if np.shape(X)[:1] == (0,):
-        raise PanelError("X must have at least one row to explain. Got none. Explain some rows.")
-    rows = explain(model, X, output=output, dtype=dtype)
-    step, inputs = last_step(model, Inputs.of(X))
-    network: lrp.Network | None = getattr(step, "network_", None)
-    if networks.is_keras_model(step):
-        network = as_network(step, inputs, output)
-    if network is None:
-        return Subject(model, step, X, rows, None, _table_predict(step, inputs), output, dtype)
-    # Explained is what the output activation is applied to, as explain does.
-    linear = replace(network, output_activation="linear")
-    shape = rows.data.shape[1:]
-
-    def predict(flat: FloatArray) -> FloatArray:
-        predictions = lrp.predict(linear, flat.reshape(len(flat), *shape), dtype=np.dtype(dtype))
-        return predictions.astype(np.float64, copy=False)  # else shap would compile for another type
-
-    return Subject(model, step, X, rows, network, predict, output, dtype)
-
-
-def _table_predict(step: Any, inputs: Inputs) -> Predict:
-    columns = getattr(inputs.X, "columns", None)
-
-    def predict(flat: FloatArray) -> FloatArray:
-        # A model that was fitted on names asks for them.
-        table = flat if columns is None else pd.DataFrame(flat, columns=columns, copy=False)
-        return np.ravel(np.asarray(step.predict(table), dtype=np.float64))
-
-    return predict
+    forward, _ = forward_of(model, X, output=output, dtype=dtype)
+    return Subject(model, X, explain(model, X, output=output, dtype=dtype), forward, output, dtype)
 
 
 def _check_layout(background: Any, X: Any) -> None:
@@ -152,13 +114,6 @@ def _check_layout(background: Any, X: Any) -> None:
         raise PanelError(
             f"'background' must have rows like X, of shape (n_background, {', '.join(map(str, expected[1:]))}), at "
             f"least one. Got {shape}. Take rows of the training window: X_train.sample(100, random_state=0)."
-        )
-    columns, names = getattr(background, "columns", None), getattr(X, "columns", None)
-    if columns is not None and names is not None and list(columns) != list(names):
-        where = next(j for j in range(len(names)) if columns[j] != names[j])
-        raise PanelError(
-            "The columns of 'background' must be those of X, in the same order. Got "
-            f"{columns[where]!r} instead of {names[where]!r} in column {where}. Select them: background[X.columns]."
         )
 
 
@@ -190,30 +145,3 @@ def _row_keys(rows: Any) -> list[bytes]:
     values: AnyArray = np.asarray(rows, dtype=np.float64) + 0.0  # no negative zeros
     flat = np.ascontiguousarray(values.reshape(len(values), -1))
     return [row.tobytes() for row in flat]
-
-
-def _check_dates_before(background: Any, X: Any) -> None:
-    dates = [
-        index.get_level_values("date")
-        for index in (getattr(background, "index", None), getattr(X, "index", None))
-        if isinstance(index, pd.Index) and "date" in index.names
-    ]
-    if len(dates) < 2:
-        return
-    missing = sum(int(np.count_nonzero(part.isna())) for part in dates)
-    if missing:
-        raise PanelError(f"The rows of 'background' and X must have a date. Got {missing} rows without one. Drop them.")
-    try:
-        first = dates[1].min()
-        late = dates[0][np.asarray(dates[0] >= first)].unique().sort_values()
-    except TypeError as error:
-        raise PanelError(
-            f"The dates of 'background' and X must be of one type. Got {dates[0].dtype} and {dates[1].dtype}. Convert "
-            "them, for example with pd.to_datetime."
-        ) from error
-    if len(late):
-        raise PanelError(
-            f"'background' must come from dates before the first date of X, {first}. Got {len(late)} dates that do "
-            f"not: {describe_first(list(map(str, late)))}. Take rows of the training window: "
-            "background[background.index.get_level_values('date') < first_date]."
-        )

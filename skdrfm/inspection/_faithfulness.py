@@ -184,18 +184,19 @@ def faithfulness(
     forward, inputs = forward_of(model, X, dtype=dtype)
     first = next(iter(named.values()))
     network = forward.network
-    shape = first.loadings.shape[1:] if network is None else (network.n_timesteps, network.n_features)
-    data, _, _ = inputs.sequences(shape[0], shape[1])
-    if not len(data):
-        raise PanelError("X must have at least one row. Got none. Explain some rows first.")
-    predictions = np.asarray(forward.predict(data), dtype=np.float64)
+    _, n_timesteps, n_features = first.loadings.shape
+    if network is not None:
+        n_timesteps, n_features = network.n_timesteps, network.n_features
+    data, _, _ = inputs.sequences(n_timesteps, n_features)
+    flat = data.reshape(len(data), -1).astype(np.float64, copy=False)
+    predictions = forward.predict(flat)
     for name, explanation in named.items():
         _check_agrees(name, explanation, first, data, inputs.index, predictions)
     _check_rules(rules, named)
     units = units_of(by, first)
     _check_sizes(sensitivity, units.n_units)
     sizes = subset_sizes(sensitivity, units.n_units)
-    chosen = baseline_of(baseline, model, X, inputs, (shape[0], shape[1]), int(n_draws))
+    chosen = baseline_of(baseline, model, X, inputs, (n_timesteps, n_features), int(n_draws))
     seed = draw_seed(random_state)
     parts = sections(inputs.index, len(data), seed)
     used = chosen.usable(parts, len(data))
@@ -203,11 +204,8 @@ def faithfulness(
     parts = [part for part in parts if used[part.rows[0]]]
 
     counts = step_counts(units.n_units, int(n_steps))
-    steps_and_features = (int(shape[0]), int(shape[1]))
-    setting = Setting(
-        forward.predict, steps_and_features, units, counts, sizes, int(n_subsets), chosen, int(chunk_size)
-    )
-    panel = Panel(data, predictions, inputs.index, parts, used)
+    setting = Setting(forward.predict, units, counts, sizes, int(n_subsets), chosen, int(chunk_size))
+    panel = Panel(data, flat, predictions, inputs.index, parts, used)
     found = measure_all(setting, panel, named, int(n_repeats))
     notes, randomised = dict.fromkeys(named, "not asked for: checks=False"), pd.DataFrame()
     if checks:

@@ -14,6 +14,7 @@ from skdrfm.inspection._faithfulness_checks import (
     explainer_of,
     noisy_inputs,
     randomisation,
+    relative_size,
     size_correlations,
     stability,
 )
@@ -41,6 +42,8 @@ class Panel:
     ----------
     data : ndarray of shape (n_samples, n_timesteps, n_features)
         Inputs.
+    flat : ndarray of shape (n_samples, n_cells)
+        The same in flat columns, in float64.
     predictions : ndarray of shape (n_samples,)
         Predictions.
     index : Index or None
@@ -52,15 +55,11 @@ class Panel:
     """
 
     data: FloatArray
+    flat: FloatArray
     predictions: FloatArray
     index: pd.Index | None
     parts: list[Section]
     used: BoolArray
-
-    @property
-    def flat(self) -> FloatArray:
-        """Inputs in flat columns."""
-        return self.data.reshape(len(self.data), -1).astype(np.float64, copy=False)
 
     @property
     def clusters(self) -> IntArray:
@@ -106,13 +105,12 @@ def measure_all(setting: Setting, panel: Panel, named: Mapping[str, Explanation]
         Found(name, {}, np.zeros((len(CURVES), n_steps)), np.full((n_samples, setting.units.n_units), np.nan))
         for name in (*named, *[RANDOM] * n_repeats)
     ]
-    flat = panel.flat
     for part in panel.parts:
         these = [Attribution(e.values[part.rows], e.loadings[part.rows]) for e in own]
         these += permuted(these[0], part, n_repeats)
         start = panel.predictions[part.rows]
         for one, attribution, measured in zip(
-            found, these, measure(setting, part, flat[part.rows], start, these), strict=True
+            found, these, measure(setting, part, panel.flat[part.rows], start, these), strict=True
         ):
             one.totals[part.rows] = setting.units.totals(attribution.values)
             for place, name in enumerate(CURVES):
@@ -164,8 +162,7 @@ def check_all(
     first = found[0].totals[used]
     size = np.linalg.norm(first, axis=1)
     for one in found[len(named) :]:
-        change = np.linalg.norm(one.totals[used] - first, axis=1)
-        one.rows["stability"][used] = np.where(size > 0, change / np.where(size > 0, size, 1.0), np.nan)
+        one.rows["stability"][used] = relative_size(np.linalg.norm(one.totals[used] - first, axis=1), size)
         one.rows["randomisation"][used] = size_correlations(first, one.totals[used])
     index = pd.MultiIndex.from_tuples(labels, names=["n_layers", "layer"]) if labels else None
     frame = pd.DataFrame(columns, index=index, dtype=np.float64)
@@ -175,17 +172,16 @@ def check_all(
 def tables(found: Sequence[Found], panel: Panel, sensitivities: Sequence[str]) -> dict[str, Any]:
     """Table, standard errors and spread of the random attribution, by the names of the report."""
     names = [one.name for one in found if one.name != RANDOM]
+    predictions, clusters = panel.predictions[panel.used], panel.clusters
     pooled = [
         pooled_figures(
-            {name: values[panel.used] for name, values in one.rows.items()},
-            panel.predictions[panel.used],
-            panel.clusters,
-            sensitivities,
+            {name: values[panel.used] for name, values in one.rows.items()}, predictions, clusters, sensitivities
         )
         for one in found
     ]
     values, without = ([item[place] for item in pooled] for place in (0, 1))
-    n_methods, draws = len(names), np.asarray(values[len(names) :])
+    n_methods = len(names)
+    draws = np.asarray(values[n_methods:])
     index = pd.Index([*names, RANDOM], name="method")
     figures = pd.Index(figure_names(sensitivities), name="figure")
     table = np.asarray([*values[:n_methods], draws.mean(axis=0)])

@@ -9,7 +9,9 @@ import pandas as pd
 
 from skdrfm._typing import BoolArray, FloatArray, IntArray
 from skdrfm.exceptions import PanelError
-from skdrfm.inspection._resolve import Inputs, last_step
+from skdrfm.inspection._resolve import Inputs
+from skdrfm.inspection._training_rows import training_rows
+from skdrfm.metrics._dates import group_by
 from skdrfm.panel import dates_of
 
 BY_DATE = ("date", "date-mean")
@@ -48,7 +50,7 @@ def sections(index: pd.Index | None, n_samples: int, seed: int) -> list[Section]
     """Cut rows into dates, the oldest first; rows without dates are one section."""
     if index is None or "date" not in index.names:
         return [Section(0, np.arange(n_samples, dtype=np.intp), seed)]
-    dates = pd.factorize(dates_of(index), sort=True)[0]
+    dates = group_by(dates_of(index)).codes  # refuses rows without a date
     assets = np.arange(n_samples)
     if "asset" in index.names:
         assets = pd.factorize(index.get_level_values("asset"), sort=True)[0]
@@ -145,7 +147,7 @@ def baseline_of(baseline: Any, model: Any, X: Any, inputs: Inputs, shape: tuple[
     PanelError
         If the name is unknown, rows have no dates, or rows of training are not before the explained ones.
     """
-    if isinstance(baseline, str):
+    if isinstance(baseline, str) or not np.ndim(baseline):
         if baseline not in NAMED:
             raise PanelError(
                 f"'baseline' must be one of {', '.join(map(repr, NAMED))}, or rows of training. Got {baseline!r}. "
@@ -159,35 +161,14 @@ def baseline_of(baseline: Any, model: Any, X: Any, inputs: Inputs, shape: tuple[
         return Baseline(baseline, n_draws if baseline == "date" else 1)
     if not len(baseline):
         raise PanelError("The rows of 'baseline' must be at least one. Got none. Pass rows of the training window.")
-    given, expected = (getattr(rows, "columns", None) for rows in (baseline, X))
-    if given is not None and expected is not None and list(given) != list(expected):
+    rows = training_rows(baseline, model, X, name="baseline")
+    n_cells = shape[0] * shape[1]
+    if rows.shape[1:] not in ((n_cells,), shape):
         raise PanelError(
-            f"'baseline' must have the columns of X in the same order. Got {len(given)} columns, X has "
-            f"{len(expected)}. Use baseline[X.columns]."
+            f"'baseline' must have shape (n_rows, {shape[0]}, {shape[1]}), or {n_cells} flat columns, oldest lag "
+            f"first, as the model reads them. Got {rows.shape}. Pass rows in the layout of X."
         )
-    _check_earlier(getattr(baseline, "index", None), inputs.index)
-    rows = last_step(model, Inputs.of(baseline))[1]
-    data, _, _ = rows.sequences(*shape)
-    return Baseline("rows", n_draws, data.reshape(len(data), -1).astype(np.float64))
-
-
-def _check_earlier(given: Any, explained: pd.Index | None) -> None:
-    indexes = [index for index in (given, explained) if isinstance(index, pd.Index) and "date" in index.names]
-    if len(indexes) < 2:
-        return
-    dates, first = dates_of(indexes[0]), dates_of(indexes[1]).min()
-    try:
-        late = dates[np.asarray(dates >= first)]
-    except TypeError as error:
-        raise PanelError(
-            f"The dates of 'baseline' and X must be of one type. Got {dates.dtype} and "
-            f"{dates_of(indexes[1]).dtype}. Convert them, for example with pd.to_datetime."
-        ) from error
-    if len(late):
-        raise PanelError(
-            f"The rows of 'baseline' must be of dates before the first explained one ({first}). Got {len(late)} rows "
-            f"from {late.min()} to {late.max()}. Pass rows of the training window."
-        )
+    return Baseline("rows", n_draws, rows.reshape(len(rows), n_cells))
 
 
 def rows_in_turn(n_rows: int, n_copies: int, chunk_size: int) -> Iterator[slice]:

@@ -142,7 +142,7 @@ def noisy_inputs(data: FloatArray, parts: Sequence[Section], scale: float, n_rep
         spread = data[part.rows].std(axis=0) if len(part.rows) > 1 else np.nan
         rng = part.generator(NOISE)
         for copy in noisy:
-            copy[part.rows] += scale * spread * rng.uniform(-1, 1, size=copy[part.rows].shape)
+            copy[part.rows] += scale * spread * rng.uniform(-1, 1, size=(len(part.rows), *data.shape[1:]))
     return noisy
 
 
@@ -156,15 +156,19 @@ def stability(
     ndarray of shape (n_rows,)
         NaN where there is no noise, or no relevance to compare with.
     """
-    changes = np.full(len(totals), -np.inf)
     known = np.isfinite(noisy[0]).all(axis=(1, 2))
+    changes = np.where(known, 0.0, np.nan)
     for inputs in noisy:
-        values = explain(network, inputs[known]).reshape(int(known.sum()), -1)
+        values = explain(network, inputs[known]).reshape(-1, len(units.of_cell))
         change = np.linalg.norm(units.totals(values) - totals[known], axis=1)
         changes[known] = np.maximum(changes[known], change)
-    size = np.linalg.norm(totals, axis=1)
-    usable = known & (size > 0)
-    return np.where(usable, changes / np.where(usable, size, 1.0), np.nan)
+    return relative_size(changes, np.linalg.norm(totals, axis=1))
+
+
+def relative_size(changes: FloatArray, sizes: FloatArray) -> FloatArray:
+    """Size of changes over that of what changes, row by row; NaN where there is nothing to change."""
+    relative: FloatArray = np.divide(changes, sizes, out=np.full(len(sizes), np.nan), where=sizes > 0)
+    return relative
 
 
 def seed_stability(

@@ -1,6 +1,6 @@
 """Signed deletion and insertion curves: units of inputs taken away from the highest relevance down, and from below."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,6 +10,7 @@ from skdrfm._typing import BoolArray, FloatArray, IntArray
 from skdrfm.exceptions import PanelError
 from skdrfm.explanation import Explanation
 from skdrfm.inspection._faithfulness_baseline import rows_in_turn
+from skdrfm.inspection._forward import Predict
 
 UNITS = ("cell", "lag", "descriptor")
 
@@ -50,7 +51,7 @@ def units_of(by: Any, explanation: Explanation) -> Units:
     """Resolve what units are, by name or as groups of descriptors."""
     _, n_timesteps, n_features = explanation.loadings.shape
     steps, features = np.divmod(np.arange(n_timesteps * n_features), n_features)
-    if isinstance(by, str):
+    if not isinstance(by, Mapping):
         if by not in UNITS:
             raise PanelError(
                 f"'by' must be one of {', '.join(map(repr, UNITS))}, or a mapping of groups to descriptors. "
@@ -97,12 +98,11 @@ def step_counts(n_units: int, n_steps: int) -> IntArray:
 
 
 def mixed_predictions(
-    predict: Callable[[FloatArray], FloatArray],
+    predict: Predict,
     values: FloatArray,
     draws: FloatArray,
     removed: BoolArray,
     *,
-    shape: tuple[int, int],
     chunk_size: int,
     paired: bool = False,
 ) -> FloatArray:
@@ -111,15 +111,13 @@ def mixed_predictions(
     Parameters
     ----------
     predict : callable
-        From (n_samples, n_timesteps, n_features) to (n_samples,).
+        From flat inputs (n_samples, n_cells) to (n_samples,).
     values : ndarray of shape (n_rows, n_cells)
         The rows.
     draws : ndarray of shape (n_rows, n_draws, n_cells)
         Replacement values of each row.
     removed : ndarray of shape (n_rows or 1, n_subsets, n_cells)
         Which cells are replaced; one entry on the first axis serves all rows.
-    shape : tuple of int
-        (n_timesteps, n_features).
     chunk_size : int
         Predictions at a time, at most, unless a single row needs more.
     paired : bool, default=False
@@ -138,7 +136,7 @@ def mixed_predictions(
         mask = (removed if len(removed) == 1 else removed[rows])[:, :, np.newaxis]
         new = draws[rows, np.newaxis] if which is None else draws[rows][:, which, np.newaxis]
         mixed = np.where(mask, new, values[rows, np.newaxis, np.newaxis])
-        predictions[rows] = predict(mixed.reshape(-1, *shape)).reshape(len(mixed), n_subsets, n_draws)
+        predictions[rows] = predict(mixed.reshape(-1, values.shape[1])).reshape(len(mixed), n_subsets, n_draws)
     return predictions
 
 

@@ -25,6 +25,7 @@ from skdrfm.inspection._faithfulness_subsets import (
     row_correlations,
     sensitivity_changes,
 )
+from skdrfm.inspection._forward import Predict
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,7 @@ class Setting:
     Parameters
     ----------
     predict : callable
-        From (n_samples, n_timesteps, n_features) to (n_samples,).
-    shape : tuple of int
-        (n_timesteps, n_features).
+        From flat inputs (n_samples, n_cells) to (n_samples,).
     units : Units
         What is removed together.
     counts : ndarray of shape (n_steps + 1,)
@@ -51,8 +50,7 @@ class Setting:
         Predictions at a time.
     """
 
-    predict: Callable[[FloatArray], FloatArray]
-    shape: tuple[int, int]
+    predict: Predict
     units: Units
     counts: IntArray
     sizes: Mapping[str, int]
@@ -109,9 +107,7 @@ def measure(
         One for each attribution.
     """
     draws = setting.baseline.draw(values, part.generator(REPLACEMENTS))
-    evaluate = partial(
-        mixed_predictions, setting.predict, values, draws, shape=setting.shape, chunk_size=setting.chunk_size
-    )
+    evaluate = partial(mixed_predictions, setting.predict, values, draws, chunk_size=setting.chunk_size)
     subsets, changes = _removed(setting, part, predictions, evaluate)
     perturbed = _perturbed(setting, part, values, draws, predictions, evaluate)
     found = []

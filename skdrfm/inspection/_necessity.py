@@ -157,16 +157,16 @@ def nonlinearity_index(
     rows = group_by(check_dates(explanation))
     energy, labels = _energy(explanation, rows, by, groups)
     total = energy.sum(axis=0)
-    shares = _shares(energy, total)
+    shares = _ratio(energy, total)
     figures: dict[str, AnyArray] = {
         "size": np.sqrt(total / len(explanation)),
-        "share": _shares(total, total.sum()),
+        "share": _ratio(total, total.sum()),
         **dict(zip(PARTS, shares, strict=True)),
     }
     if linear is not None:
         _check_same_rows(linear, explanation)
         other, _ = _energy(linear, rows, by, groups)
-        figures["linear_time_varying"] = _shares(other, other.sum(axis=0))[1]
+        figures["linear_time_varying"] = _ratio(other, other.sum(axis=0))[1]
         own, theirs = (pooled(each, each.data * each.loadings, by, groups)[0] for each in (explanation, linear))
         figures["correlation"] = _correlation(own, theirs)
     prediction, left_out = _split_prediction(explanation, rows)
@@ -215,7 +215,7 @@ def _terms(l: FloatArray, w: FloatArray, rows: DateGroups) -> tuple[float, float
     by_date = rows.sum(w)
     # Means as a level and the mean distance from it: equal loadings then differ from their mean by exactly 0.
     level = rows.in_date_order(l)[rows.starts]
-    m_t = level + _ratio(rows.sum(w * (l - level[rows.codes])), by_date)
+    m_t = level + _ratio(rows.sum(w * (l - level[rows.codes])), by_date, of_nothing=0.0)
     first = m_t[by_date > 0][0]
     m = first + (by_date * (m_t - first)).sum() / by_date.sum()
     return (
@@ -225,25 +225,17 @@ def _terms(l: FloatArray, w: FloatArray, rows: DateGroups) -> tuple[float, float
     )
 
 
-def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
-    """Quotients; 0 where the denominator is."""
-    ratio: FloatArray = np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator != 0)
+def _ratio(parts: FloatArray, whole: Any, *, of_nothing: float = np.nan) -> FloatArray:
+    """Parts of a whole that is not negative; `of_nothing` where it is 0."""
+    ratio: FloatArray = np.divide(parts, whole, out=np.full(parts.shape, of_nothing), where=whole > 0)
     return ratio
-
-
-def _shares(parts: FloatArray, total: Any) -> FloatArray:
-    """Parts of a total; NaN where it is 0."""
-    whole = np.broadcast_to(np.asarray(total, dtype=np.float64), parts.shape)
-    shares: FloatArray = np.divide(parts, whole, out=np.full(parts.shape, np.nan), where=whole > 0)
-    return shares
 
 
 def _correlation(a: FloatArray, b: FloatArray) -> FloatArray:
     """Correlation of each column of a with that of b; NaN where one is constant."""
     a, b = a - a.mean(axis=0), b - b.mean(axis=0)
     sizes = np.sqrt((a * a).sum(axis=0) * (b * b).sum(axis=0))
-    figures: FloatArray = np.divide((a * b).sum(axis=0), sizes, out=np.full(a.shape[1], np.nan), where=sizes > 0)
-    return figures
+    return _ratio((a * b).sum(axis=0), sizes)
 
 
 def _split_prediction(explanation: Explanation, rows: DateGroups) -> tuple[dict[str, float], int]:

@@ -12,6 +12,8 @@ _KINDS = {
     "deletion": ("highest_first", "lowest_first"),
     "insertion": ("insertion",),
 }
+# Methods beyond the colours have them again, with a mark.
+_MARKS = (None, "o", "s", "^")
 _DASHES = {"highest_first": "-", "lowest_first": (0, (4, 1.5)), "insertion": "-"}
 _MORE = {"deletion": "removed", "insertion": "put in, the highest relevance first"}
 
@@ -111,20 +113,22 @@ class FaithfulnessDisplay:
         ax = new_axes() if ax is None else ax
         ax.axhline(0, color="0.3", linewidth=0.8, zorder=1)
         methods = list(self.curves.index.get_level_values("method").unique())
-        colours = iter(PALETTE[i % (len(PALETTE) - 1)] for i in range(len(methods)))  # the last one is grey
+        colours = PALETTE[:-1]  # the last one is grey
+        named = [method for method in methods if method != RANDOM]
+        styles = {m: (colours[i % len(colours)], _MARKS[i // len(colours) % len(_MARKS)]) for i, m in enumerate(named)}
         for method in methods:
             lines = self.curves.loc[method]
-            colour = "0.6" if method == RANDOM else next(colours)
+            colour, mark = styles.get(method, ("0.6", None))
             for name in names:
-                label = {"highest_first": str(method), "insertion": str(method)}.get(name)
-                dash = _DASHES[name]
-                ax.plot(100 * lines["share"], lines[name], color=colour, linestyle=dash, linewidth=1.8, label=label)
+                label = None if name == "lowest_first" else str(method)
+                style = {"color": colour, "linestyle": _DASHES[name], "marker": mark, "markersize": 4}
+                ax.plot(100 * lines["share"], lines[name], linewidth=1.8, label=label, **style)
         ax.set(title=f"Signed {self.kind} curves", xlabel=f"Inputs {_MORE[self.kind]} (%)")
         ax.set_ylabel("Change of the prediction\n(standard deviations)")
         if self.kind == "deletion":
             ax.plot([], [], color="0.3", linestyle=_DASHES["highest_first"], label="highest relevance first")
             ax.plot([], [], color="0.3", linestyle=_DASHES["lowest_first"], label="lowest relevance first")
-        ax.legend(loc="best", fontsize="small")
+        ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 

@@ -6,11 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skdrfm.exceptions import PanelError
 from skdrfm.explanation import Explanation
 from skdrfm.inspection._necessity import PARTS, NonlinearityIndex, nonlinearity_index
-from skdrfm.inspection._plot_uncertainty import _label
-from skdrfm.panel._plot import PALETTE, new_axes, percent_axis
+from skdrfm.inspection._plot_pools import axes_of_bars, check_n_groups, pool_names
+from skdrfm.panel._plot import PALETTE, percent_axis
 
 _NAMES = ("One slope for all dates", "A slope for each date", "A slope for each name")
 
@@ -104,22 +103,19 @@ class NonlinearityDisplay:
         Raises
         ------
         PanelError
-            If `n_groups` is below 1.
+            If `n_groups` is no whole number from 1.
         """
-        if self.n_groups is not None and self.n_groups < 1:
-            raise PanelError(f"'n_groups' must be at least 1, or None. Got {self.n_groups!r}.")
+        check_n_groups(self.n_groups, self)
         table = self.index.table
         order = np.argsort(-table["share"].to_numpy(), kind="stable")[: self.n_groups]
         shown = table.iloc[order]
-        ax = new_axes(max(2.4, 1.4 + 0.28 * len(shown))) if ax is None else ax
+        ax = axes_of_bars(ax, pool_names(shown.index))
         # A descriptor that contributes nothing has a bar of no length.
         widths = shown[list(PARTS)].mul(shown["share"], axis=0).fillna(0.0).to_numpy()
         left = np.zeros(len(shown))
         for j, name in enumerate(_NAMES):
             ax.barh(np.arange(len(shown)), widths[:, j], left=left, height=0.7, color=PALETTE[j], label=name)
             left = left + widths[:, j]
-        ax.set_yticks(range(len(shown)), [_label(name) for name in shown.index])
-        ax.set_ylim(len(shown) - 0.4, -0.6)
         percent_axis(ax.xaxis)
         nonlinear = self.index.prediction["nonlinear_adjusted"]
         known = "" if np.isnan(nonlinear) else f"\n(of the prediction, {100 * nonlinear:.0f} % is not linear)"

@@ -7,6 +7,7 @@ import pandas as pd
 
 from skdrfm._typing import FloatArray
 from skdrfm.exceptions import PanelError
+from skdrfm.inspection._plot_pools import axes_of_bars, check_n_groups, pool_names
 from skdrfm.inspection._uncertainty import ContributionStatistics, contribution_statistics
 from skdrfm.panel._plot import PALETTE, count_of_dates, label_all_dates, new_axes, percent_axis, time_axis
 
@@ -125,22 +126,20 @@ class ContributionStatisticsDisplay:
         Raises
         ------
         PanelError
-            If the kind is unknown, or `n_groups` is below 1.
+            If the kind is unknown, or `n_groups` is no whole number from 1.
         """
         if self.kind not in _KINDS:
             raise PanelError(f"'kind' must be one of {', '.join(map(repr, _KINDS))}. Got {self.kind!r}.")
-        if self.n_groups is not None and self.n_groups < 1:
-            raise PanelError(f"'n_groups' must be at least 1, or None. Got {self.n_groups!r}.")
+        check_n_groups(self.n_groups, self)
         table = self.statistics.table
         order = np.argsort(-table["mean"].abs().to_numpy(), kind="stable")
         shown = order[: self.n_groups or (5 if self.kind == "time" else len(order))]
-        names = [_label(table.index[j]) for j in shown]
-        if ax is None:
-            ax = new_axes() if self.kind == "time" else new_axes(max(2.4, 1.4 + 0.28 * len(shown)))
+        names = pool_names(table.index[shown])
         what = f"Contribution to the {_PORTFOLIOS[self.statistics.weights]}"
         seeds = "1 seed" if self.statistics.n_seeds == 1 else f"{self.statistics.n_seeds} seeds"
         if self.kind == "mean":
-            self._draw_means(ax, shown, names)
+            ax = axes_of_bars(ax, names)
+            self._draw_means(ax, shown)
             ax.set_xlabel(what)
             percent_axis(ax.xaxis)
             ax.set_title(
@@ -148,6 +147,7 @@ class ContributionStatisticsDisplay:
                 f"(bars: {self.n_errors:g} standard errors over dates; dots: seeds)"
             )
         else:
+            ax = new_axes() if ax is None else ax
             self._draw_lines(ax, shown, names)
             ax.set(xlabel="Date of prediction", ylabel=what)
             percent_axis(ax.yaxis)
@@ -155,7 +155,7 @@ class ContributionStatisticsDisplay:
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
-    def _draw_means(self, ax: Any, shown: Any, names: list[str]) -> None:
+    def _draw_means(self, ax: Any, shown: Any) -> None:
         table = self.statistics.table
         heights = np.arange(len(shown))
         mean = table["mean"].to_numpy()[shown]
@@ -167,8 +167,6 @@ class ContributionStatisticsDisplay:
         if self.statistics.n_seeds > 1:
             by_seed = self.statistics.by_seed().to_numpy()[:, shown]
             ax.plot(by_seed, np.broadcast_to(heights, by_seed.shape), "o", color=PALETTE[5], markersize=3.5)
-        ax.set_yticks(heights, names)
-        ax.set_ylim(len(shown) - 0.4, -0.6)
 
     def _draw_lines(self, ax: Any, shown: Any, names: list[str]) -> None:
         by_date = self.statistics.by_date()
@@ -195,7 +193,3 @@ class ContributionStatisticsDisplay:
             The table of the statistics; for kind "time" the contributions by (seed, date).
         """
         return self.statistics.by_seed_and_date.copy() if self.kind == "time" else self.statistics.to_frame()
-
-
-def _label(name: Any) -> str:
-    return f"{name[0]}, lag {name[1]}" if isinstance(name, tuple) else str(name)

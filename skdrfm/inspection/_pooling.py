@@ -7,6 +7,7 @@ import pandas as pd
 
 from skdrfm._typing import FloatArray
 from skdrfm.explanation import Explanation
+from skdrfm.explanation._aggregation import check_groups
 
 POOLS = ("group", "lag", "group_and_lag")
 
@@ -45,7 +46,7 @@ def pooled(
     if groups is None:
         grouped, names = cells, pd.Index(explanation.descriptor_names, name="descriptor")
     else:
-        explanation[:0].by_group(groups)  # says what is wrong with the groups
+        check_groups(groups, explanation.descriptor_names)
         place = {name: j for j, name in enumerate(explanation.descriptor_names)}
         parts = [cells[:, :, [place[name] for name in members]].sum(axis=2) for members in groups.values()]
         grouped, names = np.stack(parts, axis=2), pd.Index(list(groups), name="group")

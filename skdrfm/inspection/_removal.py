@@ -15,14 +15,17 @@ from skdrfm.factor_model._network import draw_seed
 from skdrfm.inspection._removal_result import FIGURES, LEVELS, RemovalCheck, t_of_known_dates
 from skdrfm.inspection._removal_walk import UNITS, Ranking, RemovalWalk, columns_of_units, variants_of
 from skdrfm.metrics import r2_oos, rank_information_coefficient
+from skdrfm.metrics._dates import group_by_index
 from skdrfm.metrics._frozen import frozen_frame
 from skdrfm.metrics._inference import LAG_CONSTRAINTS
 from skdrfm.metrics._validation import validated
 from skdrfm.model_selection import WalkForwardResult, walk_forward_predict
-from skdrfm.panel import LaggedPanel, check_aligned, check_panel_index, dates_of
+from skdrfm.panel import LaggedPanel, check_aligned, check_panel_index
+from skdrfm.panel._index import check_is_series
 from skdrfm.portfolio import backtest
 from skdrfm.portfolio._costs import RATE_CONSTRAINTS
 from skdrfm.utils._param_validation import Interval, StrOptions
+from skdrfm.utils.validation import check_whole
 
 __all__ = ["RemovalCheck", "removal_check"]
 
@@ -151,9 +154,12 @@ def removal_check(
     [('none', 0), ('most', 2), ('random', 2), ('least', 2)]
     """
     check_panel_index(X)
+    check_is_series(y, name="y")
     check_aligned(X, y)
     units = columns_of_units(list(X.columns), unit, groups)
     numbers = _check_numbers(n_removed, len(units))
+    if windows_per_program != "auto":
+        check_whole(windows_per_program, "windows_per_program", owner="removal_check", other="or 'auto'")
     if ranking is not None and not callable(ranking):
         ranking = _check_order(ranking, units)
     rng = np.random.default_rng(draw_seed(random_state))
@@ -185,11 +191,9 @@ def removal_check(
     n_predictions = len(variants) - 1
     predictions = np.column_stack([result.predictions.to_numpy(), found[:, :n_predictions]])
     index = result.predictions.index
-    dates = dates_of(index)
-    last_of_date = ~dates.duplicated(keep="last")
-    by_date = pd.Index(dates[last_of_date], name="date")
-    importance = found[last_of_date][:, n_predictions:]
-    order = np.argsort(by_date, kind="stable")
+    rows = group_by_index(index)
+    # The rows of a date have the same importances, those of its window.
+    one_of_date = rows.in_date_order(np.arange(len(index)))[rows.starts]
     realised = y.loc[index]
     known = realised.notna().to_numpy()
     if not known.all():
@@ -206,7 +210,9 @@ def removal_check(
         cost=cost,
         n_lags=n_lags,
         importance=frozen_frame(
-            importance[order], by_date[order], pd.Index(labels, name="group" if groups is not None else unit)
+            found[one_of_date, n_predictions:],
+            rows.dates,
+            pd.Index(labels, name="group" if groups is not None else unit),
         ),
         n_rows_left_out=int((~known).sum()),
     )

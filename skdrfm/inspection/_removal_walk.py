@@ -10,8 +10,9 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from skdrfm._typing import FloatArray
 from skdrfm.exceptions import PanelError
 from skdrfm.explanation import Explanation
-from skdrfm.factor_model._together import fit_together, windows_at_once
+from skdrfm.factor_model._together import fit_together
 from skdrfm.inspection._explain import explain
+from skdrfm.model_selection._validation import _models_per_program
 from skdrfm.panel import lag_layout
 from skdrfm.panel._lags import column_names
 from skdrfm.utils.validation import describe_first
@@ -129,7 +130,7 @@ class RemovalWalk(RegressorMixin, BaseEstimator):
         order = [list(units)[j] for j in np.argsort(-self.importance_, kind="stable")]
         self.kept_: dict[Variant, list[Any]] = {}
         self.variants_: dict[Variant, Any] = {}
-        width = windows_at_once(self.model) if self.width == "auto" else self.width
+        width = _models_per_program(self.model, self.width, X)
         variants = variants_of(self.n_removed, len(self.random_orders))
         for variant in variants:
             way, k, draw = variant

@@ -12,7 +12,8 @@ import pandas as pd
 from skdrfm._typing import BoolArray, FloatArray, IntArray
 from skdrfm.exceptions import PanelError
 from skdrfm.factor_model._network import draw_seed
-from skdrfm.inspection._compare_subject import Predict, Subject, subject_of
+from skdrfm.inspection._compare_subject import Subject, subject_of
+from skdrfm.inspection._forward import Predict
 from skdrfm.metrics._frozen import frozen_array
 from skdrfm.utils._param_validation import Interval, StrOptions, validate_params
 
@@ -224,7 +225,7 @@ def shapley_of_groups(
     rows = subject.rows
     rows[:1].by_group(groups)  # one row is enough for the explanation to check that the groups fit
     players, player_of_cell = _players(groups, rows.descriptor_names, rows.lags, by_lag=by_lag)
-    worth = _Worth(subject.predict, subject.data, background, player_of_cell)
+    worth = _Worth(subject.forward.predict, subject.data, background, player_of_cell)
     n_players = len(players)
     is_exact = 2**n_players <= max_evals
     if is_exact:

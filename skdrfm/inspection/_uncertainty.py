@@ -19,6 +19,7 @@ from skdrfm.metrics._frozen import frozen_frame
 from skdrfm.metrics._inference import LAG_CONSTRAINTS, checked_lags, long_run_variance, t_of_means
 from skdrfm.metrics._validation import as_float_vector, validated
 from skdrfm.model_selection import WalkForwardResult
+from skdrfm.model_selection._assemble import INTERCEPT
 from skdrfm.panel import check_panel_index
 from skdrfm.panel._index import check_is_series, positions_of_rows
 from skdrfm.portfolio import long_short_weights, quantile_weights
@@ -30,7 +31,6 @@ __all__ = ["ContributionStatistics", "contribution_statistics"]
 
 Explained: TypeAlias = Explanation | WalkForwardResult
 
-INTERCEPT = "intercept"
 _WEIGHTINGS = ("long_short", "long", "equal")
 
 

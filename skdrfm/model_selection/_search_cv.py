@@ -15,14 +15,16 @@ from tqdm.auto import tqdm
 
 from skdrfm.exceptions import SkdrfmWarning
 from skdrfm.factor_model._network import draw_seed
-from skdrfm.model_selection._search_fitted import FittedSearch
+from skdrfm.model_selection._search_fitted import FittedSearch, as_table
 from skdrfm.model_selection._search_folder import SearchFolder, search_parts
 from skdrfm.model_selection._search_space import SearchSpace, is_builder, plain_values
 from skdrfm.model_selection._search_trials import Trial, cv_results, failure, trials_frame
 from skdrfm.model_selection._search_tuner import TUNERS, Propose, TunerPlan, load_keras_tuner, run_trials
 from skdrfm.model_selection._search_validation import Validation
-from skdrfm.panel import LaggedPanel
 from skdrfm.utils._param_validation import Interval, StrOptions, fit_context
+
+# What an estimator of scikit-learn notes of the columns that it was fitted on.
+_COLUMNS_READ = ("n_features_in_", "feature_names_in_")
 
 
 class KerasTunerSearchCV(FittedSearch):
@@ -260,7 +262,13 @@ class KerasTunerSearchCV(FittedSearch):
                 "'max_epochs' must be given to Hyperband where 'estimator' is a function. Got None. Pass the most "
                 "epochs that a trial may take."
             )
-        return int(self.estimator.get_params()[self.resource])
+        most = self.estimator.get_params()[self.resource]
+        if not isinstance(most, Integral) or most < 1:
+            raise ValueError(
+                f"'max_epochs' must be given to Hyperband where the estimator's own {self.resource!r} is no whole "
+                f"number from 1. Got None, and {self.resource}={most!r}. Pass the most epochs that a trial may take."
+            )
+        return int(most)
 
     def _run(
         self, space: SearchSpace, validation: Validation, plan: TunerPlan, folder: SearchFolder | None
@@ -311,7 +319,7 @@ class KerasTunerSearchCV(FittedSearch):
         self.best_score_ = float(self.cv_results_["mean_test_score"][self.best_index_])
         self.best_params_ = dict(trials[self.best_index_].parameters)
         self.n_trials_ = len({trials[number].identity for number in done})
-        for name in ("trial_returns_", "best_estimator_", "refit_time_"):
+        for name in ("trial_returns_", "best_estimator_", "refit_time_", *_COLUMNS_READ):
             self.__dict__.pop(name, None)  # of an earlier fit with other parameters
         if validation.dates is not None:
             returns = {number: trials[number].outcome.returns for number in done}
@@ -319,9 +327,8 @@ class KerasTunerSearchCV(FittedSearch):
 
     def _refit(self, candidate: Any, X: Any, y: Any, fit_params: Mapping[str, Any]) -> None:
         begin = time.perf_counter()
-        table = X.to_frame() if isinstance(X, LaggedPanel) else X
-        self.best_estimator_ = clone(candidate).fit(table, y, **fit_params)
+        self.best_estimator_ = clone(candidate).fit(as_table(X), y, **fit_params)
         self.refit_time_ = time.perf_counter() - begin
-        for name in ("n_features_in_", "feature_names_in_"):
+        for name in _COLUMNS_READ:
             if hasattr(self.best_estimator_, name):
                 setattr(self, name, getattr(self.best_estimator_, name))

@@ -15,6 +15,12 @@ from skdrfm.exceptions import PanelError
 from skdrfm.explanation import Explanation
 from skdrfm.metrics import deflated_sharpe_ratio, sharpe_ratio
 from skdrfm.model_selection._search_space import is_builder
+from skdrfm.panel import LaggedPanel
+
+
+def as_table(X: Any) -> Any:
+    """Gather the rows of a lagged panel, which scikit-learn's estimators cannot read; other data stay as they are."""
+    return X.to_frame() if isinstance(X, LaggedPanel) else X
 
 
 def _can_explain(search: "FittedSearch") -> bool:
@@ -48,7 +54,7 @@ class FittedSearch(MetaEstimatorMixin, BaseEstimator):
         ndarray of shape (n_samples,)
             Predictions in units of y.
         """
-        predictions: FloatArray = self._best().predict(X)
+        predictions: FloatArray = self._best().predict(as_table(X))
         return predictions
 
     def score(self, X: Any, y: Any) -> float:
@@ -66,7 +72,7 @@ class FittedSearch(MetaEstimatorMixin, BaseEstimator):
         float
             Higher is better.
         """
-        return float(self.scorer_(self._best(), X, y))
+        return float(self.scorer_(self._best(), as_table(X), y))
 
     @available_if(_can_explain)
     def explain(self, X: Any, **options: Any) -> Explanation:
@@ -84,7 +90,7 @@ class FittedSearch(MetaEstimatorMixin, BaseEstimator):
         Explanation
             One for each row of X. For Pipelines use :func:`skdrfm.explain`, which takes the search itself.
         """
-        explanation: Explanation = self._best().explain(X, **options)
+        explanation: Explanation = self._best().explain(as_table(X), **options)
         return explanation
 
     def deflated_sharpe_ratio(self, *, periods_per_year: float, n_trials: float | None = None) -> float:

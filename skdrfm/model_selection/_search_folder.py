@@ -151,8 +151,10 @@ def search_parts(search: Any, X: Any, y: Any, groups: Any, sample_weight: Any) -
         If a parameter has a value that cannot be hashed.
     """
     described = describe_parameters(search).values
-    columns = X if isinstance(X, pd.DataFrame | LaggedPanel) else pd.DataFrame(np.reshape(X, (len(X), -1)))
+    columns: Any = X if isinstance(X, pd.DataFrame | LaggedPanel) else pd.DataFrame(np.reshape(X, (len(X), -1)))
     target = y if isinstance(y, pd.Series) else pd.Series(np.ravel(y))
+    if "date" not in columns.index.names and "date" in target.index.names:
+        columns = columns.set_axis(target.index)  # the windows follow the dates of y
     return {
         "search": {name: text for name, text in described.items() if name.partition(".")[0] not in _NO_MATTER},
         "data": data_fingerprint(columns, target),

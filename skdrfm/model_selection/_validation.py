@@ -23,6 +23,7 @@ from skdrfm.model_selection._run_file import run_fingerprints
 from skdrfm.model_selection._threads import single_threaded_algebra, this_process
 from skdrfm.model_selection._windows import GroupWork, PanelData, WindowKey, run_block
 from skdrfm.panel import LaggedPanel, check_aligned, check_panel_index, dates_of, lag_layout
+from skdrfm.panel._index import check_is_series
 from skdrfm.utils.validation import check_whole
 
 __all__ = ["WalkForwardResult", "walk_forward_predict"]
@@ -160,6 +161,7 @@ def walk_forward_predict(
     ([0, 0, 2, 2], (40, 3), (40,))
     """
     check_panel_index(X)
+    check_is_series(y, name="y")
     check_aligned(X, y)
     several = isinstance(estimator, Mapping)
     models: dict[str, Any] = dict(estimator) if several else {"model": estimator}

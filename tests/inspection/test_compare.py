@@ -18,7 +18,7 @@ from skdrfm import explain, lrp, make_factor_panel, stack_lags
 from skdrfm.exceptions import CoverageWarning, NonFiniteError, PanelError
 from skdrfm.explanation import Explanation
 from skdrfm.factor_model import DeepRecurrentFactorRegressor, LinearFactorRegressor
-from skdrfm.inspection import _compare_subject
+from skdrfm.inspection import _forward
 from skdrfm.inspection._compare import EXPLAINER_METHODS, compare_explainers
 from skdrfm.inspection._compare_result import ExplainerComparison
 
@@ -252,7 +252,7 @@ class TestBackground:
         seen = []
         true_predict = lrp.predict
         monkeypatch.setattr(
-            _compare_subject.lrp,
+            _forward.lrp,
             "predict",
             lambda net, x, **kw: (seen.append(np.array(x)), true_predict(net, x, **kw))[1],
         )
@@ -326,6 +326,23 @@ class TestBackground:
         worded.index = worded.index.set_levels(worded.index.levels[0].strftime("%b %y").astype(object), level="date")
         with pytest.raises(PanelError, match="of one type"):
             compare_explainers(linear, test, worded, methods="shap-permutation")
+
+    def test_text_whose_order_is_not_that_of_time_is_refused(self, panel, linear):
+        train, _, test = panel
+        before, after = ("10/31/2019", "01/31/2020")
+        tables = []
+        for rows, date in ((train.iloc[:4], after), (test, before)):  # as text the later one comes first
+            labels = [(date, f"{date}{place}") for place in range(len(rows))]
+            tables.append(rows.set_axis(pd.MultiIndex.from_tuples(labels, names=["date", "asset"])))
+        with pytest.raises(PanelError, match="Dates that are text must be ISO 8601"):
+            compare_explainers(linear, tables[1], tables[0], methods="shap-permutation")
+
+    def test_text_is_not_read_as_dates(self, panel, linear):
+        train, _, test = panel
+        worded = test.copy()
+        worded.index = worded.index.set_levels(worded.index.levels[0].strftime("%Y-%m-%d").astype(object), level="date")
+        with pytest.raises(PanelError, match="of one type"):
+            compare_explainers(linear, worded, train.iloc[:4], methods="shap-permutation")
 
     def test_a_missing_date_is_refused(self, panel, linear):
         train, _, test = panel

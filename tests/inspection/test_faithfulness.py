@@ -331,6 +331,33 @@ class TestProperties:
         assert report.table.loc["surrogate", "abpc"] > report.table.loc["random", "abpc"]
         assert "none of skdrfm.lrp.METHODS" in report.notes["surrogate"]
 
+    def test_an_estimator_gets_rows_as_the_steps_before_it_give_them(self, linear):
+        model, X = linear
+        # Fitted on an array, the forest would warn of column names.
+        pipeline = make_pipeline(StandardScaler(), RandomForestRegressor(3, random_state=0)).fit(X, model.predict(X))
+        data = pipeline[0].transform(X).reshape(-1, 2, 3)
+        one = replace(model.explain(X), data=data, predictions=pipeline.predict(X), method="surrogate")
+        faithfulness(one, pipeline, X, checks=False, **QUICK)
+
+    def test_an_estimator_that_reads_sequences_gets_sequences(self, linear):
+        model, X = linear
+
+        class Sequences:
+            def predict(self, rows):
+                assert rows.shape[1:] == (2, 3)
+                return rows.sum(axis=(1, 2))
+
+        array = X.to_numpy().reshape(-1, 2, 3)
+        one = replace(model.explain(X), predictions=array.sum(axis=(1, 2)), index=None, method="surrogate")
+        faithfulness(one, Sequences(), array, baseline="zero", checks=False, **QUICK)
+
+    @pytest.mark.parametrize("kind", ["zero", "training"])
+    def test_one_row_is_measured_without_noise(self, model, X, explained, kind):
+        baseline = X.iloc[:15] if kind == "training" else kind
+        report = faithfulness(explained["lrp-all"][15:16], model, X.iloc[15:16], baseline=baseline, **QUICK)
+        assert np.isnan(report.table.loc["lrp-all", "stability"])
+        assert report.table.loc["lrp-all", ["sensitivity_1", "infidelity", "randomisation"]].notna().all()
+
     def test_arrays_without_dates_are_measured_by_row(self, linear):
         _, X = linear
         array = X.to_numpy().reshape(-1, 2, 3)
@@ -450,9 +477,12 @@ class TestValidation:
         ("options", "message"),
         [
             ({"baseline": "mean"}, "'baseline' must be one of 'date', 'date-mean', 'zero'"),
+            ({"baseline": None}, "'baseline' must be one of .* or rows of training. Got None"),
             ({"baseline": np.empty((0, 6))}, "must be at least one"),
             ({"baseline": np.zeros((3, 5))}, "6 flat columns"),
             ({"by": "asset"}, "'by' must be one of 'cell', 'lag', 'descriptor'"),
+            ({"by": ["BETA"]}, r"or a mapping of groups to descriptors. Got \['BETA'\]"),
+            ({"by": None}, "or a mapping of groups to descriptors. Got None"),
             ({"by": {"Risk": ["BETA"]}}, "must be in a group"),
             ({"sensitivity": [7]}, "from 1 to 6"),
             ({"sensitivity": [True]}, "Got True"),
@@ -477,13 +507,31 @@ class TestValidation:
     def test_rows_of_training_must_be_before_the_explained_ones(self, model, X, explained):
         later = {name: explanation[10:] for name, explanation in explained.items()}
         faithfulness(later, model, X.iloc[10:], baseline=X.iloc[:10], **QUICK)
-        with pytest.raises(PanelError, match="before the first explained one .2020-03.. Got 5 rows from 2020-03"):
+        with pytest.raises(PanelError, match="'baseline' must come .* date of X, 2020-03. Got 1 dates .*'2020-03'"):
             faithfulness(later, model, X.iloc[10:], baseline=X.iloc[:15])
+        broken = X.iloc[:10].copy()
+        broken.iloc[0, 0] = np.nan
+        with pytest.raises(NonFiniteError, match="baseline must hold finite numbers. Got NaN: 1 in 'BETA__lag3'"):
+            faithfulness(later, model, X.iloc[10:], baseline=broken)
         with pytest.raises(PanelError, match="must have the columns of X"):
             faithfulness(later, model, X.iloc[10:], baseline=X.iloc[:10, ::-1])
         text = X.iloc[:10].set_index(pd.MultiIndex.from_product([["a", "b"], list("ABCDE")], names=X.index.names))
         with pytest.raises(PanelError, match="must be of one type"):
             faithfulness(later, model, X.iloc[10:], baseline=text)
+
+    def test_every_row_must_have_a_date(self, model, X, explained):
+        later = {name: explanation[10:] for name, explanation in explained.items()}
+        labels = [(pd.NaT if date == X.index[0][0] else date, asset) for date, asset in X.index]
+        undated = X.set_axis(pd.MultiIndex.from_tuples(labels, names=X.index.names))
+        with pytest.raises(PanelError, match="must have a date. Got 5 rows without one"):
+            faithfulness(later, model, X.iloc[10:], baseline=undated.iloc[:10])
+        with pytest.raises(PanelError, match="Every row must have a date. Got 5 of 20 rows without one"):
+            faithfulness(replace(explained["lrp-all"], index=undated.index), model, undated)
+
+    def test_no_rows_of_a_linear_model_are_refused(self, linear):
+        model, X = linear
+        with pytest.raises(PanelError, match="X must have at least one row to explain"):
+            faithfulness(model.explain(X)[:0], model, X.iloc[:0])
 
     def test_the_baseline_of_a_date_needs_dates_and_more_than_one_row(self, model, X, explained):
         one = replace(explained["lrp-all"], index=None)

@@ -48,6 +48,22 @@ def test_insertion_has_one_line_for_each_method(report, ax):
     assert "put in" in ax.get_xlabel()
 
 
+def test_the_legend_is_beside_the_lines(report):
+    import matplotlib.pyplot as plt
+
+    display = FaithfulnessDisplay.from_report(report).plot()
+    display.figure_.draw_without_rendering()
+    assert display.ax_.get_legend().get_window_extent().x0 > display.ax_.get_window_extent().x1
+    plt.close(display.figure_)
+
+
+def test_ten_methods_and_the_random_one_are_told_apart(report, ax):
+    curves = pd.concat(dict.fromkeys([*"abcdefghij", "random"], report.curves.loc["one"]), names=["method", "step"])
+    FaithfulnessDisplay(curves, kind="insertion").plot(ax)
+    lines = [line for line in ax.get_lines() if len(line.get_xdata()) == 4]
+    assert len({(line.get_color(), line.get_marker()) for line in lines}) == 11
+
+
 def test_frames_are_copies(report):
     display = FaithfulnessDisplay.from_report(report)
     frame = display.to_frame()

@@ -229,9 +229,10 @@ class TestDisplay:
         NonlinearityDisplay.from_explanation(wild, by="group_and_lag").plot(ax)
         assert "CAP, lag 0" in [label.get_text() for label in ax.get_yticklabels()]
 
-    def test_at_least_one_bar_is_drawn(self, wild):
+    @pytest.mark.parametrize("n_groups", [0, 1.5])
+    def test_at_least_one_bar_is_drawn(self, wild, n_groups):
         with pytest.raises(PanelError, match="'n_groups'"):
-            NonlinearityDisplay.from_explanation(wild, n_groups=0).plot(Figure().add_subplot())
+            NonlinearityDisplay.from_explanation(wild, n_groups=n_groups).plot(Figure().add_subplot())
 
 
 class TestValidation:

@@ -81,6 +81,13 @@ class Recorder(LinearFactorRegressor):
         return super().fit(X, y)
 
 
+class Backwards(WalkForwardSplit):
+    """The same windows, the last one first."""
+
+    def split(self, X, y=None, groups=None):
+        return reversed(list(super().split(X, y, groups)))
+
+
 class TestReferenceValues:
     def test_figures_are_those_of_a_slow_walk(self, panel, check):
         choices = {("none", 0): lambda order: []}
@@ -204,6 +211,14 @@ class TestProperties:
         shuffled, check = check_of([data.iloc[rows] for data in panel], **few), check_of(panel, **few)
         for name in ("draws", "importance", "rank_ic", "long_short"):
             pd.testing.assert_frame_equal(getattr(shuffled, name), getattr(check, name), check_freq=False)
+
+    def test_importances_are_in_the_order_of_dates_whatever_that_of_rows_and_windows(self, panel):
+        rows = np.random.default_rng(1).permutation(len(panel[0]))
+        few = {"n_removed": [2], "n_random": 1}
+        expected = check_of(panel, **few).importance
+        assert expected.index.is_monotonic_increasing
+        other = check_of([data.iloc[rows] for data in panel], cv=Backwards(12, test_size=4), **few).importance
+        pd.testing.assert_frame_equal(other, expected, check_freq=False)
 
     def test_more_draws_begin_with_the_same_ones(self, panel, check):
         fewer = check_of(panel, n_removed=[2, 3], n_random=2)
@@ -389,6 +404,13 @@ class TestValidation:
             check_of((X.reset_index(drop=True), y))
         with pytest.raises(PanelError, match="same order"):
             check_of((X, y.iloc[::-1]))
+        with pytest.raises(PanelError, match="y must be a Series indexed by"):
+            check_of((X, y.to_numpy()))
+
+    @pytest.mark.parametrize("width", [0, 1.5, "all"])
+    def test_networks_in_a_program_are_counted_from_1(self, panel, width):
+        with pytest.raises(ValueError, match="'windows_per_program' parameter of removal_check must be an int"):
+            check_of(panel, windows_per_program=width)
 
     @pytest.mark.parametrize("options", [{"unit": "cell"}, {"n_random": 0}, {"n_quantiles": 1}, {"random_state": "a"}])
     def test_options_are_checked(self, panel, options):

@@ -13,6 +13,7 @@ from skdrfm import make_factor_panel, stack_lags
 from skdrfm.exceptions import PanelError
 from skdrfm.factor_model import LinearFactorRegressor
 from skdrfm.inspection._compare_subject import Subject, subject_of
+from skdrfm.inspection._forward import Forward
 from skdrfm.inspection._shapley import group_shapley, shapley_of_groups
 
 NAMES = ("a", "b", "c", "d")
@@ -33,7 +34,7 @@ def subject():
     columns = [f"{name}__lag{lag}" for lag in (3, 0) for name in NAMES]
     model = LinearFactorRegressor().fit(pd.DataFrame(rng.normal(size=(20, 8)), columns=columns), rng.normal(size=20))
     linear = subject_of(model, pd.DataFrame(X, columns=columns))
-    return Subject(model, model, X, linear.rows, None, twisted)
+    return Subject(model, X, linear.rows, Forward(model, twisted))
 
 
 @pytest.fixture
@@ -100,7 +101,7 @@ class TestReferenceValues:
         def pairs(flat):
             return flat @ np.arange(8.0) + flat[:, 0] * flat[:, 5] - 2 * flat[:, 3] * flat[:, 2]
 
-        model = Subject(subject.model, subject.step, subject.X, subject.rows, None, pairs)
+        model = Subject(subject.model, subject.X, subject.rows, Forward(subject.model, pairs))
         exact = shapley_of_groups(model, background, GROUPS, by_lag=True, max_evals=64, seed=0)
         sampled = shapley_of_groups(model, background, GROUPS, by_lag=True, max_evals=10, seed=0)
         assert not sampled.is_exact
@@ -144,7 +145,7 @@ class TestProperties:
             seen.append(flat.copy())
             return twisted(flat)
 
-        model = Subject(subject.model, subject.step, subject.X, subject.rows, None, spy)
+        model = Subject(subject.model, subject.X, subject.rows, Forward(subject.model, spy))
         shapley_of_groups(model, background, GROUPS, by_lag=True, max_evals=20, seed=0)
         rows = np.concatenate(seen)
         for donor in (subject.data, background):

@@ -217,7 +217,10 @@ class TestDisplay:
         display.figure_.draw_without_rendering()
         plt.close(display.figure_)
 
-    @pytest.mark.parametrize(("options", "message"), [({"kind": "bar"}, "'kind'"), ({"n_groups": 0}, "'n_groups'")])
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [({"kind": "bar"}, "'kind'"), ({"n_groups": 0}, "'n_groups'"), ({"n_groups": 1.5}, "'n_groups'")],
+    )
     def test_options_are_checked(self, seeds, ax, options, message):
         with pytest.raises(PanelError, match=message):
             ContributionStatisticsDisplay.from_explanations(seeds, **options).plot(ax)

@@ -1,5 +1,6 @@
 """A search with Keras Tuner gives the scores that a loop by hand gives, and hides nothing."""
 
+import inspect
 import pickle
 import random
 import subprocess
@@ -308,6 +309,28 @@ class TestProperties:
         pd.testing.assert_frame_equal(search.trials_, table.trials_)
         np.testing.assert_array_equal(search.best_estimator_.coef_, table.best_estimator_.coef_)
         assert len(list(tmp_path.iterdir())) == 1
+        np.testing.assert_array_equal(search.predict(lagged), table.predict(lagged.to_frame()))
+        assert search.score(lagged, target) == table.score(lagged.to_frame(), target)
+
+    def test_a_lagged_panel_is_explained_as_its_table(self, panel):
+        lagged = LaggedPanel(panel[0], lags=(0, 1))
+        search = KerasTunerSearchCV(LinearFactorRegressor(), {"fit_intercept": [True, False]}, cv=CV, random_state=0)
+        search.fit(lagged, lagged.align(panel[1]))
+        np.testing.assert_array_equal(search.explain(lagged).values, search.explain(lagged.to_frame()).values)
+
+    def test_nothing_is_left_of_an_earlier_fit_with_other_parameters(self, panel, searched):
+        search = clone(searched).fit(*panel)
+        search.set_params(refit=False, n_quantiles=None).fit(*panel)
+        left = {"best_estimator_", "refit_time_", "trial_returns_", "n_features_in_", "feature_names_in_"}
+        assert left <= set(vars(searched))
+        assert not left & set(vars(search))
+
+    def test_the_function_takes_what_the_class_takes(self):
+        function, kind = (inspect.signature(thing).parameters for thing in (keras_tuner_search, KerasTunerSearchCV))
+        of_fit = {"X", "y", "groups", "sample_weight"}
+        assert {name: p.default for name, p in function.items() if name not in of_fit} == {
+            name: p.default for name, p in kind.items()
+        }
 
     def test_importing_it_loads_neither_keras_tuner_nor_tensorflow(self):
         code = (
@@ -422,6 +445,8 @@ class TestValidation:
             keras_tuner_search(lambda hp: {}, *panel, cv=CV)
         with pytest.raises(ValueError, match="'max_epochs' must be given to Hyperband"):
             keras_tuner_search(lambda hp: Ridge(), *panel, tuner="hyperband", resource="max_iter", cv=CV)
+        with pytest.raises(ValueError, match="'max_epochs' must be given to Hyperband .* Got None, and max_iter=None"):
+            keras_tuner_search(Ridge(), *panel, space={"alpha": ALPHAS}, tuner="hyperband", resource="max_iter", cv=CV)
 
     def test_windows_that_are_none_are_refused(self, panel):
         search = KerasTunerSearchCV(Ridge(), {"alpha": ALPHAS})

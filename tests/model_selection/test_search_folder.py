@@ -125,6 +125,15 @@ def test_other_data_get_a_folder_of_their_own(panel, tmp_path):
     assert len(list(tmp_path.iterdir())) == 4
 
 
+@pytest.mark.parametrize("columns", [np.asarray, lambda X: X.reset_index(drop=True)], ids=["array", "frame"])
+def test_other_dates_of_y_get_a_folder_of_their_own(panel, tmp_path, columns):
+    X, y = panel
+    back = y.set_axis(y.index[::-1])
+    first, other = (make(tmp_path, max_trials=1).fit(columns(X), target) for target in (y, back))
+    assert len(list(tmp_path.iterdir())) == 2
+    assert other.best_score_ == make(None, max_trials=1).fit(columns(X), back).best_score_ != first.best_score_
+
+
 def test_a_damaged_trial_is_reported_and_computed_again(panel, tmp_path):
     first = make(tmp_path).fit(*panel)
     path = next(tmp_path.rglob("trial-00002.json"))

@@ -270,6 +270,10 @@ class TestErrors:
         with pytest.raises(PanelError, match="same rows in another order"):
             walk(LinearRegression(), (X, y.iloc[::-1]))
 
+    def test_targets_without_rows(self, panel):
+        with pytest.raises(PanelError, match="y must be a Series indexed by .* Got ndarray"):
+            walk(LinearFactorRegressor(), (panel[0], panel[1].to_numpy()))
+
 
 class _NoWindows:
     def split(self, X, y=None, groups=None):
