@@ -240,6 +240,25 @@ class TestSpaces:
         np.testing.assert_allclose(explanation.predictions, search.predict(rows))
         np.testing.assert_allclose(explain(search, rows).values, explanation.values)
 
+    def test_the_layers_of_a_users_own_keras_network_are_searched(self, panel):
+        def build(hp):
+            width, activation = hp.Choice("width", [2, 3]), hp.Choice("activation", ["tanh", "relu"])
+
+            def network(meta):
+                keras = pytest.importorskip("keras")
+                inputs = keras.Input((meta.n_timesteps, meta.n_features))
+                hidden = keras.layers.Dense(width, activation=activation)(keras.layers.Flatten()(inputs))
+                return keras.Model(inputs, keras.layers.Dense(1)(hidden))
+
+            return DeepFactorRegressor(build_fn=network, epochs=1, random_state=0)
+
+        cv = WalkForwardSplit(12, 9)
+        search = keras_tuner_search(build, *panel, max_trials=2, cv=cv, scoring=rank_ic_scorer, random_state=0)
+        assert (search.trials_["status"] == "completed").all()
+        layers = search.best_estimator_.model_.layers
+        assert layers[-2].units == search.best_params_["width"]
+        assert layers[-2].activation.__name__ == search.best_params_["activation"]
+
 
 class TestProperties:
     def test_the_same_seed_gives_the_same_trials_and_another_one_others(self, panel):
