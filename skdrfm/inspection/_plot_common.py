@@ -12,7 +12,12 @@ from skdrfm.utils.validation import check_finite
 
 
 def check_rows(explanation: Explanation) -> None:
-    """Refuse an explanation without rows, or with numbers that cannot be averaged."""
+    """Refuse what is no explanation, and one without rows, or with numbers that cannot be averaged."""
+    if not isinstance(explanation, Explanation):
+        raise PanelError(
+            f"The explanation must be an Explanation. Got {type(explanation).__name__}. Pass what explain gives, or "
+            "the attribute explanation of a result."
+        )
     if not explanation.values.size:
         raise PanelError(
             f"The explanation must have at least one row and one descriptor. Got {explanation!r}. Explain some rows "

@@ -236,6 +236,10 @@ class TestDisplay:
 
 
 class TestValidation:
+    def test_it_must_be_an_explanation(self, wild):
+        with pytest.raises(PanelError, match="must be an Explanation. Got DataFrame"):
+            nonlinearity_index(wild.by_descriptor())
+
     def test_rows_must_have_dates(self, wild):
         with pytest.raises(PanelError, match="without dates"):
             nonlinearity_index(replace(wild, index=None))
