@@ -35,7 +35,7 @@ class Reports:
     def __init__(self, fundamentals: Any, bars: MonthlyBars, publication_lag: Any, max_report_age: int) -> None:
         table = _check_table(fundamentals)
         self._bars, self._max_report_age = bars, max_report_age
-        self.items = tuple(item for item in ITEMS if item in table.columns)
+        self.items: tuple[str, ...] = tuple(item for item in ITEMS if item in table.columns)
         period_end, available = _dates(table, publication_lag)
         asset = bars.assets.get_indexer(pd.Index(table["asset"]))
         known_asset: BoolArray = asset >= 0
@@ -45,7 +45,7 @@ class Reports:
                 f"{describe_first(list(table['asset'].unique()))}, bars of {describe_first(list(bars.assets))}. Use "
                 "the same labels in both."
             )
-        self.n_without_bars = int((~known_asset).sum())
+        self.n_without_bars: int = int((~known_asset).sum())
         report_month = report_months(period_end)
         published = np.maximum(month_ordinals(available) - bars.months[0], 0)
         # Rows in the order in which versions replace each other; a later label of the same quarter counts as later.

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from skdrfm._typing import BoolArray, FloatArray
-from skdrfm.lrp._activations import ACTIVATIONS, GATES
+from skdrfm.lrp._activations import ACTIVATIONS, GATES, Gate, Phi
 from skdrfm.lrp._layer import Share
 from skdrfm.lrp._recurrent import Arrived, CellSwept, Recurrent
 from skdrfm.lrp._rules import Rule
@@ -87,10 +87,11 @@ class AdditiveCell:
     """Weights laid out for computation."""
 
     def __init__(self, layer: AdditiveLSTM, dtype: DTypeLike) -> None:
-        self.kernel = np.ascontiguousarray(layer.kernel, dtype=dtype)
-        self.recurrent = np.ascontiguousarray(layer.recurrent_kernel, dtype=dtype)
-        self.bias = layer.bias.astype(dtype)
-        self.phi, self.gate = ACTIVATIONS[layer.activation], GATES[layer.recurrent_activation]
+        self.kernel: FloatArray = np.ascontiguousarray(layer.kernel, dtype=dtype)
+        self.recurrent: FloatArray = np.ascontiguousarray(layer.recurrent_kernel, dtype=dtype)
+        self.bias: FloatArray = layer.bias.astype(dtype)
+        self.phi: Phi = ACTIVATIONS[layer.activation]
+        self.gate: Gate = GATES[layer.recurrent_activation]
 
     def forward(
         self, x: FloatArray, mask: BoolArray | None, states: tuple[FloatArray, ...], *, keep_gates: bool

@@ -111,9 +111,12 @@ class Bidirectional(Layer):
 class _BidirectionalStep:
     def __init__(self, layer: Bidirectional, dtype: DTypeLike) -> None:
         self.layer = layer
-        self.directions = (RecurrentStep(layer.forward, dtype), RecurrentStep(layer.backward, dtype))
+        self.directions: tuple[RecurrentStep, RecurrentStep] = (
+            RecurrentStep(layer.forward, dtype),
+            RecurrentStep(layer.backward, dtype),
+        )
         # The order of reading becomes that of time.
-        self.order = slice(None, None, -1 if layer.return_sequences else 1)
+        self.order: slice = slice(None, None, -1 if layer.return_sequences else 1)
 
     def forward(
         self, inputs: Sequence[Signal], *, keep_gates: bool

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from skdrfm._typing import BoolArray, FloatArray
-from skdrfm.lrp._activations import ACTIVATIONS
+from skdrfm.lrp._activations import ACTIVATIONS, Phi
 from skdrfm.lrp._layer import Layer, Shape, Share, Signal, Swept, check_choice, check_width, only, store_array
 from skdrfm.lrp._linear import message, multiply, settle
 from skdrfm.lrp._rules import Rule
@@ -87,10 +87,10 @@ class _Trace(NamedTuple):
 
 class _DenseStep:
     def __init__(self, layer: Dense, dtype: DTypeLike) -> None:
-        self.kernel = np.ascontiguousarray(layer.kernel, dtype=dtype)
-        self.kernel_t = np.ascontiguousarray(layer.kernel.T, dtype=dtype)
-        self.bias = layer.bias.astype(dtype)
-        self.phi = ACTIVATIONS[layer.activation]
+        self.kernel: FloatArray = np.ascontiguousarray(layer.kernel, dtype=dtype)
+        self.kernel_t: FloatArray = np.ascontiguousarray(layer.kernel.T, dtype=dtype)
+        self.bias: FloatArray = layer.bias.astype(dtype)
+        self.phi: Phi = ACTIVATIONS[layer.activation]
 
     def forward(self, inputs: Sequence[Signal], *, keep_gates: bool) -> tuple[tuple[Signal, ...], _Trace]:
         ((x, mask),) = inputs

@@ -169,8 +169,8 @@ class Scale(_ScaleAndShift):
 
 class _ScaleStep:
     def __init__(self, layer: Scale, dtype: DTypeLike) -> None:
-        self.scale = layer.scale.astype(dtype)[:, np.newaxis]
-        self.shift = layer.shift.astype(dtype)[:, np.newaxis]
+        self.scale: FloatArray = layer.scale.astype(dtype)[:, np.newaxis]
+        self.shift: FloatArray = layer.shift.astype(dtype)[:, np.newaxis]
 
     def forward(self, inputs: Sequence[Signal], *, keep_gates: bool) -> tuple[tuple[Signal, ...], None]:
         ((x, mask),) = inputs
@@ -215,9 +215,9 @@ class _NormalizationTrace(NamedTuple):
 
 class _NormalizationStep:
     def __init__(self, layer: LayerNormalization, dtype: DTypeLike) -> None:
-        self.scale = layer.scale.astype(dtype)[:, np.newaxis]
-        self.shift = layer.shift.astype(dtype)[:, np.newaxis]
-        self.epsilon = layer.epsilon
+        self.scale: FloatArray = layer.scale.astype(dtype)[:, np.newaxis]
+        self.shift: FloatArray = layer.shift.astype(dtype)[:, np.newaxis]
+        self.epsilon: float = layer.epsilon
 
     def forward(self, inputs: Sequence[Signal], *, keep_gates: bool) -> tuple[tuple[Signal, ...], _NormalizationTrace]:
         ((x, mask),) = inputs

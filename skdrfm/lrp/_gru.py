@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from skdrfm._typing import BoolArray, FloatArray
-from skdrfm.lrp._activations import ACTIVATIONS, GATES
+from skdrfm.lrp._activations import ACTIVATIONS, GATES, Gate, Phi
 from skdrfm.lrp._layer import Share
 from skdrfm.lrp._recurrent import Arrived, CellSwept, Recurrent
 from skdrfm.lrp._rules import Rule
@@ -115,16 +115,19 @@ class GRUCell:
     """Weights laid out for computation: transposed, one block for each gate."""
 
     def __init__(self, layer: GRU, dtype: DTypeLike) -> None:
-        self.n_units = layer.n_units
-        self.gate, self.phi = GATES[layer.recurrent_activation], ACTIVATIONS[layer.activation]
-        self.reset_after = layer.reset_after
+        self.n_units: int = layer.n_units
+        self.gate: Gate = GATES[layer.recurrent_activation]
+        self.phi: Phi = ACTIVATIONS[layer.activation]
+        self.reset_after: bool = layer.reset_after
         bias = layer.bias if layer.reset_after else np.stack([layer.bias, np.zeros_like(layer.bias)])
 
         def blocks(weights: FloatArray) -> list[FloatArray]:
             return [np.ascontiguousarray(block, dtype=dtype) for block in np.split(weights, 3, axis=-1)]
 
-        self.kernels, self.recurrents = blocks(layer.kernel), blocks(layer.recurrent_kernel)
-        self.bias, self.recurrent_bias = blocks(bias[0]), blocks(bias[1])
+        self.kernels: list[FloatArray] = blocks(layer.kernel)
+        self.recurrents: list[FloatArray] = blocks(layer.recurrent_kernel)
+        self.bias: list[FloatArray] = blocks(bias[0])
+        self.recurrent_bias: list[FloatArray] = blocks(bias[1])
 
     def forward(
         self, x: FloatArray, mask: BoolArray | None, states: tuple[FloatArray, ...], *, keep_gates: bool

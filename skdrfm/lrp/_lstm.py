@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from skdrfm._typing import BoolArray, FloatArray
-from skdrfm.lrp._activations import ACTIVATIONS, GATES
+from skdrfm.lrp._activations import ACTIVATIONS, GATES, Gate, Phi
 from skdrfm.lrp._blocks import Blocks
 from skdrfm.lrp._layer import Share
 from skdrfm.lrp._linear import multiply
@@ -95,23 +95,25 @@ class LSTMCell:
     """
 
     def __init__(self, layer: LSTM, dtype: DTypeLike) -> None:
-        n = self.n_units = layer.n_units
-        self.gate = GATES[layer.recurrent_activation]
-        self.phi = ACTIVATIONS[layer.activation]
+        self.n_units: int = layer.n_units
+        n = self.n_units
+        self.gate: Gate = GATES[layer.recurrent_activation]
+        self.phi: Phi = ACTIVATIONS[layer.activation]
         i, f, g, o = (np.arange(k * n, (k + 1) * n) for k in range(4))
         order = np.concatenate([i, f, o, g])
         scale = np.repeat([self.gate.scale, 1.0], [3 * n, n])
 
         # One product for input, bias and state before: what is multiplied is (x_t, 1, h_{t-1}), without the state
         # where it is 0.
-        n_in = self.n_inputs = layer.n_inputs
+        self.n_inputs: int = layer.n_inputs
+        n_in = self.n_inputs
         stacked = np.concatenate([layer.kernel, layer.bias[np.newaxis], layer.recurrent_kernel])
-        self.up = np.ascontiguousarray((stacked[:, order] * scale).T, dtype=dtype)
-        self.up_first = np.ascontiguousarray(self.up[:, : n_in + 1])
-        self.down_all = np.ascontiguousarray(stacked[:, g], dtype=dtype)
+        self.up: FloatArray = np.ascontiguousarray((stacked[:, order] * scale).T, dtype=dtype)
+        self.up_first: FloatArray = np.ascontiguousarray(self.up[:, : n_in + 1])
+        self.down_all: FloatArray = np.ascontiguousarray(stacked[:, g], dtype=dtype)
         stacked = np.delete(stacked, n_in, axis=0)
         # For the sweep, without and with the gates: weights of (x_t, h_{t-1}), and biases.
-        self.down = {
+        self.down: dict[bool, tuple[FloatArray, FloatArray]] = {
             uses_gates: (
                 np.ascontiguousarray(stacked[:, columns], dtype=dtype),
                 layer.bias[columns].astype(dtype),

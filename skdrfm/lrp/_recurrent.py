@@ -151,8 +151,8 @@ class RecurrentStep:
 
     def __init__(self, layer: Recurrent, dtype: DTypeLike) -> None:
         self.layer = layer
-        self.cell = layer.cell(dtype)
-        self.order = slice(None, None, -1 if layer.go_backwards else 1)
+        self.cell: Cell = layer.cell(dtype)
+        self.order: slice = slice(None, None, -1 if layer.go_backwards else 1)
 
     def forward(self, inputs: Sequence[Signal], *, keep_gates: bool) -> tuple[tuple[Signal, ...], RecurrentTrace]:
         """Run the cell over the sequence."""

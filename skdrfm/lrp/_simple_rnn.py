@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from skdrfm._typing import BoolArray, FloatArray
-from skdrfm.lrp._activations import ACTIVATIONS
+from skdrfm.lrp._activations import ACTIVATIONS, Phi
 from skdrfm.lrp._layer import Share
 from skdrfm.lrp._linear import message, settle
 from skdrfm.lrp._recurrent import Arrived, CellSwept, Recurrent
@@ -79,10 +79,10 @@ class SimpleRNNCell:
     """Weights laid out for computation."""
 
     def __init__(self, layer: SimpleRNN, dtype: DTypeLike) -> None:
-        self.kernel = np.ascontiguousarray(layer.kernel, dtype=dtype)
-        self.recurrent = np.ascontiguousarray(layer.recurrent_kernel, dtype=dtype)
-        self.bias = layer.bias.astype(dtype)
-        self.phi = ACTIVATIONS[layer.activation]
+        self.kernel: FloatArray = np.ascontiguousarray(layer.kernel, dtype=dtype)
+        self.recurrent: FloatArray = np.ascontiguousarray(layer.recurrent_kernel, dtype=dtype)
+        self.bias: FloatArray = layer.bias.astype(dtype)
+        self.phi: Phi = ACTIVATIONS[layer.activation]
 
     def forward(
         self, x: FloatArray, mask: BoolArray | None, states: tuple[FloatArray, ...], *, keep_gates: bool
