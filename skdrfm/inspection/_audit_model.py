@@ -170,6 +170,8 @@ class ModelAudit:
         factors. A model that exceeds it is fitted again to mirrored noise: an honest one then errs the other way.
         """
         noise = self._noise
+        if not np.nan_to_num(noise.to_numpy(dtype=np.float64)).any():
+            raise NotApplicableError("no date has two assets whose targets differ")
         models = [self.fit(window.train, noise) for window in self.windows]
         predictions = [self._predict(model, window) for model, window in zip(models, self.windows, strict=True)]
         own, deviation, n_dates = self._mean_rank_correlation(predictions, noise.to_numpy(dtype=np.float64))

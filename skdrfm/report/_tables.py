@@ -1,16 +1,14 @@
 """Numbers of a study as tables: for files, for the page and for the terminal."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from skdrfm.exceptions import PanelError
 from skdrfm.panel import dates_of
 from skdrfm.panel._index import calendar_ordinals
-from skdrfm.study import PUBLISHED, StudyResult
+from skdrfm.report._content import format_figure
+from skdrfm.study import StudyResult
 
 PUBLISHED_LABEL = (
     "Published by Nakagawa et al. (2019) for TOPIX 500 stocks, April 2007 to March 2015: they hold for the paper's own "
@@ -103,58 +101,6 @@ _ROWS = {
 }
 
 
-def file_tables(study: StudyResult) -> dict[str, pd.DataFrame]:
-    """Tables that go into files, by the stem of the file.
-
-    Parameters
-    ----------
-    study : StudyResult
-        The finished study.
-
-    Returns
-    -------
-    dict of str to DataFrame
-        Indices are part of the tables.
-    """
-    results, backtests = study.results, study.backtests
-    predictions = [study.realised, *(result.predictions for result in results.values())]
-    long_short = [result.long_short for result in backtests.values()]
-    tables = {
-        "table": study.table.rename_axis("model"),
-        "published": PUBLISHED.assign(note=PUBLISHED_LABEL),
-        "predictions": pd.concat(predictions, axis=1, keys=["realised", *results]),
-        "long_short_returns": pd.concat(long_short, axis=1, keys=list(backtests)).rename_axis("date"),
-        "quantile_returns": _stacked(
-            {name: {"return": result.quantile_returns} for name, result in backtests.items()}, "quantile"
-        ),
-        "windows": study.windows.rename_axis("window"),
-    }
-    if study.contributions:
-        tables["contributions"] = _stacked(
-            {
-                name: {"share": study.contributions[name], "signed": study.signed_contributions[name]}
-                for name in study.contributions
-            },
-            "group",
-        )
-    return tables
-
-
-def _stacked(frames: Mapping[str, Mapping[str, pd.DataFrame]], level: str) -> pd.DataFrame:
-    """Stack frames of dates by some level into rows by model, date and that level, one column for each name."""
-    by_model = {
-        model: pd.DataFrame({name: _stack(frame) for name, frame in columns.items()})
-        for model, columns in frames.items()
-    }
-    return pd.concat(by_model).rename_axis(["model", "date", level])
-
-
-def _stack(frame: pd.DataFrame) -> Any:
-    # By hand, because what DataFrame.stack does with NaN depends on the version of pandas.
-    index = pd.MultiIndex.from_product([frame.index, frame.columns])
-    return pd.Series(frame.to_numpy().ravel(), index=index)
-
-
 def format_table(table: pd.DataFrame) -> pd.DataFrame:
     """Round each figure as it should be read.
 
@@ -169,37 +115,12 @@ def format_table(table: pd.DataFrame) -> pd.DataFrame:
         ``"n/a"`` where there is no figure.
     """
     return pd.DataFrame(
-        {name: [_format(value, COLUMNS[name].decimals) for value in table[name]] for name in table.columns},
+        {
+            name: [format_figure(value, f".{COLUMNS[name].decimals}f") for value in table[name]]
+            for name in table.columns
+        },
         index=table.index,
     )
-
-
-def _format(value: float, decimals: int) -> str:
-    if not np.isfinite(value):
-        return "n/a"
-    text = f"{value:.{decimals}f}"
-    return text.lstrip("-") if float(text) == 0 else text
-
-
-def best_models(table: pd.DataFrame) -> dict[str, set[Any]]:
-    """Models with the best value of each column; none where only one model has a value.
-
-    Parameters
-    ----------
-    table : DataFrame of shape (n_models, n_columns)
-        Figures in the layout of `StudyResult.table`.
-
-    Returns
-    -------
-    dict of str to set
-        Names of the models by column.
-    """
-    best = {}
-    for name in table.columns:
-        values = table[name].dropna()
-        extreme = values.max() if COLUMNS[name].best == "max" else values.min()
-        best[name] = set(values.index[values == extreme]) if len(values) > 1 else set()
-    return best
 
 
 def suspicious_figures(table: pd.DataFrame) -> list[str]:

@@ -1,38 +1,30 @@
-"""The folder of a study: page, figures, tables and manifest."""
+"""The folder of a study: page, tables and manifest."""
 
 import json
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+import numpy as np
 
-from skdrfm.panel import assets_of, dates_of
-from skdrfm.report._figures import Figure, draw_figures, inline_svg
-from skdrfm.report._tables import (
-    COLUMNS,
-    PUBLISHED_LABEL,
-    best_models,
-    earned_months,
-    file_tables,
-    format_table,
-    row_counts,
-    suspicious_figures,
-)
-from skdrfm.study import PUBLISHED, StudyResult
+from skdrfm.exceptions import MissingDependencyError
+from skdrfm.report._html import render_html
+from skdrfm.report._report import BacktestReport
+from skdrfm.report._study_folder import FOLDER, FORMAT, MANIFEST, digest_of
+from skdrfm.report._study_tables import OPTIONAL, description_of_labels, study_tables, write_table
+from skdrfm.study import StudyResult
 from skdrfm.utils._files import replacing
 
 _PAGE = "index.html"
-# Written only if a model is explained; an older run's file would contradict the new page.
-_OPTIONAL = ("contributions.csv", "figures/contributions.svg")
+# Older versions wrote these figures, which are in the page now; an older run's would contradict it.
+_FORMER = ("figures/long_short.svg", "figures/windows.svg", "figures/contributions.svg")
 
 
 def write_study(study: StudyResult, folder: str | Path, *, source: str | None = None, simulated: bool = False) -> Path:
-    """Write a study as a folder with one page that can be opened, sent and printed by itself.
+    """Write a study as a folder: a page that can be opened, sent and printed by itself, and the tables behind it.
 
     Everything is made before anything is written, each file replaces an older one in one step, and the page comes
-    last: a failure leaves no half page.
+    last: a failure leaves no half page. `read_study` reads the folder back.
 
     Parameters
     ----------
@@ -41,22 +33,30 @@ def write_study(study: StudyResult, folder: str | Path, *, source: str | None = 
     folder : path
         Made if it does not exist. Files of an earlier study in it are replaced; others are left alone.
     source : str, default=None
-        What the panel is, in words, for the page and the manifest.
+        What the panel is, in words, for the page and the manifest. None: as the manifest of the study says.
     simulated : bool, default=False
-        Whether the panel is simulated. Figures too good for real stocks are then no reason for a caution.
+        Whether the panel is simulated. Figures too good for real stocks are then no reason for a caution. A study
+        whose manifest says so is simulated in any case.
 
     Returns
     -------
     Path
         The page ``index.html``. Beside it are ``table.csv``, ``published.csv``, ``predictions.csv``,
-        ``long_short_returns.csv``, ``quantile_returns.csv``, ``windows.csv``, ``manifest.json``,
-        ``figures/long_short.svg``, ``figures/windows.svg`` and, if a model is explained, ``contributions.csv`` and
-        ``figures/contributions.svg``.
+        ``long_short_returns.csv``, ``quantile_returns.csv``, ``windows.csv``, ``fits.csv``, ``coverage.csv`` and
+        ``manifest.json``; if a model is explained, ``contributions.csv`` and ``relevance_by_lag.csv``; if a model has
+        several seeds, ``seed_predictions.csv``; and of a study with evidence ``findings.csv``, ``agreement.csv`` and
+        ``explainer_costs.csv``.
 
     Raises
     ------
+    MissingDependencyError
+        If plotly, whose charts the page holds, is not installed. All but the page is written.
     OSError
         If the folder cannot be written.
+
+    See Also
+    --------
+    skdrfm.report.BacktestReport : The page alone, also of other results, and as a Word file.
 
     Examples
     --------
@@ -70,73 +70,53 @@ def write_study(study: StudyResult, folder: str | Path, *, source: str | None = 
     ...     page.name, page.stat().st_size > 10_000
     ('index.html', True)
     """
-    manifest = {**study.manifest, "data": {"source": source, "simulated": simulated}}
-    manifest_text = json.dumps(manifest, indent=2, ensure_ascii=False, default=str)
-    figures = draw_figures(study)
-    files = {f"{name}.csv": table.to_csv() for name, table in file_tables(study).items()}
-    files |= {f"figures/{name}.svg": figure.wide for name, figure in figures.items()}
-    files["manifest.json"] = manifest_text + "\n"
-    page = _render(study, figures, manifest_text, sorted(files), source=source, simulated=simulated)
+    before = study.manifest.get("data", {})
+    data = {
+        "source": before.get("source") if source is None else source,
+        "simulated": bool(simulated or before.get("simulated", False)),
+    }
+    study = replace(study, manifest={**study.manifest, "data": data})
+    files = {f"{name}.csv": write_table(name, table).encode() for name, table in study_tables(study).items()}
+    files[MANIFEST] = _manifest(study, files)
+    page = fault = None
+    try:
+        page = render_html(BacktestReport(study).content).encode()
+    except MissingDependencyError as error:
+        fault = error
 
     folder = Path(folder)
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
-    for name, text in files.items():
-        _write(folder / name, text)
-    for name in _OPTIONAL:
-        if name not in files:
-            (folder / name).unlink(missing_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        _write(folder / name, content)
+    former = [name for name in (*(f"{stem}.csv" for stem in OPTIONAL), *_FORMER) if name not in files]
+    for name in former if page is not None else [*former, _PAGE]:
+        (folder / name).unlink(missing_ok=True)
+    if page is None:
+        # Hours of fitting are not lost for want of a package.
+        raise MissingDependencyError(
+            f"{fault} Tables and manifest of the study are in {str(folder)!r}; the page can be made from them later: "
+            "BacktestReport(read_study(folder)).to_html(path)."
+        ) from fault
     _write(folder / _PAGE, page)
     return folder / _PAGE
 
 
-def _render(
-    study: StudyResult,
-    figures: Mapping[str, Figure],
-    manifest: str,
-    files: list[str],
-    *,
-    source: str | None,
-    simulated: bool,
-) -> str:
-    environment = Environment(
-        loader=PackageLoader("skdrfm.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    shares = {name: 100 * frame.mean() for name, frame in study.contributions.items()}
-    return environment.get_template("study.html").render(
-        study=study,
-        source=source,
-        simulated=simulated,
-        suspicious=[] if simulated else suspicious_figures(study.table),
-        months=earned_months(study),
-        n_months=int(dates_of(study.realised).nunique()),
-        n_assets=int(assets_of(study.realised).nunique()),
-        columns=COLUMNS,
-        table=format_table(study.table),
-        best=best_models(study.table),
-        published=format_table(PUBLISHED),
-        published_label=PUBLISHED_LABEL,
-        rows=row_counts(study),
-        missing=study.manifest["missing_cells_ranked_neutral"],
-        options=study.manifest["options"],
-        shares=shares,
-        figures={
-            name: {"wide": _markup(figure.wide, f"{name}-w"), "narrow": _markup(figure.narrow, f"{name}-n")}
-            for name, figure in figures.items()
-        },
-        manifest=manifest,
-        files=files,
-    )
+def _manifest(study: StudyResult, files: dict[str, bytes]) -> bytes:
+    """Manifest with what is needed to read the folder back."""
+    about = {
+        "format": FORMAT,
+        "labels": description_of_labels(study),
+        "files": {name: digest_of(content) for name, content in files.items()},
+    }
+    text = json.dumps({**study.manifest, FOLDER: about}, indent=2, ensure_ascii=False, default=_plain)
+    return f"{text}\n".encode()
 
 
-def _markup(svg: str, prefix: str) -> Any:
-    # Safe to leave unescaped: matplotlib has escaped every name that it wrote.
-    return Markup(inline_svg(svg, prefix))
+def _plain(value: Any) -> Any:
+    """Write numbers of NumPy as numbers, and all else that JSON does not know as text."""
+    return value.item() if isinstance(value, np.generic) else str(value)
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, content: bytes) -> None:
     with replacing(path) as stream:
-        stream.write(text.encode())
+        stream.write(content)

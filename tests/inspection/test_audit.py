@@ -439,6 +439,13 @@ class TestValidation:
         assert report.ok
         assert "constant" in report.checked["shuffled_labels"]
 
+    def test_one_asset_has_no_labels_to_shuffle(self, panel):
+        X, y = panel
+        one = X.index.get_level_values("asset") == X.index.get_level_values("asset")[0]
+        report = audit(X[one], y[one], LinearRegression(), checks={"shuffled_labels"})
+        assert report.ok
+        assert report.checked == {"shuffled_labels": "not applicable: no date has two assets whose targets differ"}
+
     def test_a_selector_in_the_pipeline_is_clean(self, panel):
         assert audit(*panel, make_pipeline(SelectKBest(k=3), LinearRegression())).ok
 

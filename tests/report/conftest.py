@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
 from skdrfm.datasets import make_factor_panel
@@ -23,12 +24,27 @@ def folder(study, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def with_evidence(study):
+    """The study with evidence, made by hand."""
+    square = pd.DataFrame([[1.0, 0.5], [0.5, 1.0]], index=["a", "b"], columns=["a", "b"])
+    columns = ["code", "severity", "title", "evidence", "remedy"]
+    return replace(
+        study,
+        agreement=square.rename_axis(index="method", columns="method"),
+        explainer_costs=square.set_axis(["additivity_gap", "evaluations"], axis=1).rename_axis("method"),
+        findings=pd.DataFrame(
+            [["survivorship", "warning", "No asset leaves.", "None of 12.", "Add them."]], None, columns
+        ),
+    )
+
+
+@pytest.fixture(scope="session")
 def renamed():
     """Function that gives the results of the one model of a study to models of other names."""
 
     def rename(study, *names):
         old = study.table.index[0]
-        mappings = ("results", "backtests", "contributions", "signed_contributions")
+        mappings = ("results", "backtests", "contributions", "signed_contributions", "relevance_by_lag")
         copies = {key: dict.fromkeys(names, getattr(study, key)[old]) for key in mappings}
         return replace(study, table=study.table.loc[[old] * len(names)].set_axis(list(names)), **copies)
 

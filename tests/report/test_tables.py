@@ -2,12 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from skdrfm.report._study_tables import study_tables
 from skdrfm.report._tables import (
     COLUMNS,
-    PUBLISHED_LABEL,
-    best_models,
     earned_months,
-    file_tables,
     format_table,
     row_counts,
     suspicious_figures,
@@ -24,20 +22,6 @@ POOR = (-3.0, 20.0, -0.1, 0.08, 0.11, -0.01, -2.0)
 
 
 class TestReferenceValues:
-    def test_best_is_high_for_returns_and_low_for_errors_and_volatility(self):
-        best = best_models(table(A=GOOD, B=POOR))
-        assert best == {name: {"A"} for name in TABLE_COLUMNS}
-
-    def test_equal_best_values_are_all_marked(self):
-        assert best_models(table(A=GOOD, B=GOOD, C=POOR))["MAE"] == {"A", "B"}
-
-    def test_one_model_alone_is_not_best(self):
-        assert best_models(table(A=GOOD))["Return [%]"] == set()
-
-    def test_a_missing_figure_is_never_best(self):
-        best = best_models(table(A=(np.nan, *GOOD[1:]), B=POOR, C=POOR))
-        assert best["Return [%]"] == {"B", "C"}
-
     def test_figures_are_rounded_as_in_the_paper(self):
         shown = format_table(PUBLISHED)
         assert shown.loc["LSTM"].tolist() == ["13.20", "15.01", "0.88", "0.07492", "0.09830"]
@@ -70,11 +54,6 @@ class TestProperties:
         counts = dict(row_counts(replace(study, manifest={**study.manifest, "rows": rows})))
         assert counts["left out: outside the test months and their training windows"] == 5
 
-    def test_published_figures_carry_their_label(self, study):
-        published = file_tables(study)["published"]
-        assert set(published["note"]) == {PUBLISHED_LABEL}
-        pd.testing.assert_frame_equal(published.drop(columns="note"), PUBLISHED)
-
     def test_dates_without_a_portfolio_stay_in_the_quantile_returns(self, study):
         from dataclasses import replace
 
@@ -83,7 +62,7 @@ class TestProperties:
             backtest,
             quantile_returns=backtest.quantile_returns.drop(index="2002-06-30").reindex(backtest.n_names.index),
         )
-        returns = file_tables(replace(study, backtests={"Linear": gappy}))["quantile_returns"]["return"]
+        returns = study_tables(replace(study, backtests={"Linear": gappy}))["quantile_returns"]["return"]
         assert len(returns) == 6 * 3
         assert returns.isna().sum() == 3
 
