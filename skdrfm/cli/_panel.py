@@ -63,7 +63,7 @@ class PanelTable:
         from skdrfm.datasets import _panel_file
         from skdrfm.utils.validation import describe_first
 
-        table = _panel_file._read(path, options["asset_column"])
+        table = _panel_file.read_table(path, options["asset_column"])
         wanted = {name: options[name] for name in ("date_column", "asset_column", *needed)}
         if options["universe_column"] is not None:
             wanted["universe_column"] = options["universe_column"]
@@ -75,7 +75,7 @@ class PanelTable:
                 f"The file {str(path)!r} must have the columns {', '.join(map(repr, absent.values()))}. Found: "
                 f"{describe_first(list(table.columns), 30)}. Name the columns by {', '.join(ways)}."
             )
-        dates = _panel_file._to_dates(table[options["date_column"]], path)
+        dates = _panel_file.to_dates(table[options["date_column"]], path)
         assets = table[options["asset_column"]].astype(str)
         index = pd.MultiIndex.from_arrays([dates, assets], names=["date", "asset"])
         return cls(path, table, index, options)
@@ -116,7 +116,7 @@ class PanelTable:
 
         if not names:
             raise PanelFileError(f"The file {str(self.path)!r} must have at least one descriptor column. It has none.")
-        columns = {name: _panel_file._to_numbers(self.table[name], name, self.path).to_numpy() for name in names}
+        columns = {name: _panel_file.to_numbers(self.table[name], name, self.path).to_numpy() for name in names}
         return pd.DataFrame(columns, index=self.index)
 
     def universe(self) -> "pd.Series[bool] | None":
@@ -128,7 +128,7 @@ class PanelTable:
         name = self.options["universe_column"]
         if name is None:
             return None
-        return pd.Series(_panel_file._to_flags(self.table[name], name, self.path), index=self.index, name="universe")
+        return pd.Series(_panel_file.to_flags(self.table[name], name, self.path), index=self.index, name="universe")
 
     def forward_returns(self) -> "pd.Series[Any]":
         """Give the forward returns; of a key that occurs twice those that follow from its first row."""

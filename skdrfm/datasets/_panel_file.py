@@ -68,7 +68,7 @@ def read_panel(
     [0.02, nan]
     """
     roles = [date, asset, returns, *([universe] if universe is not None else [])]
-    table = _read(Path(path), asset)
+    table = read_table(Path(path), asset)
     wanted = [*roles, *(descriptors or ())]
     absent = [name for name in wanted if name not in table.columns]
     if absent:
@@ -81,19 +81,20 @@ def read_panel(
         descriptors = [name for name in table.columns if name not in roles]
     if not len(descriptors):
         raise PanelFileError(f"The file {str(path)!r} must have at least one descriptor column beside {roles}.")
-    dates = _to_dates(table[date], path)
+    dates = to_dates(table[date], path)
     index = pd.MultiIndex.from_arrays([dates, table[asset].astype(str)], names=["date", "asset"])
     check_panel_index(index, name=f"The file {str(path)!r}")
-    X = pd.DataFrame({name: _to_numbers(table[name], name, path) for name in descriptors}).set_index(index)
-    given = pd.Series(_to_numbers(table[returns], returns, path).to_numpy(), index=index, name="forward_return")
+    X = pd.DataFrame({name: to_numbers(table[name], name, path) for name in descriptors}).set_index(index)
+    given = pd.Series(to_numbers(table[returns], returns, path).to_numpy(), index=index, name="forward_return")
     y = given if returns_are_forward else forward_returns(given)
     mask = None
     if universe is not None:
-        mask = pd.Series(_to_flags(table[universe], universe, path), index=index, name="universe")
+        mask = pd.Series(to_flags(table[universe], universe, path), index=index, name="universe")
     return X, y, mask
 
 
-def _read(path: Path, asset: str) -> pd.DataFrame:
+def read_table(path: Path, asset: str) -> pd.DataFrame:
+    """Read a file as it is; assets stay text."""
     name = path.name.lower()
     try:
         if name.endswith(".parquet"):
@@ -114,7 +115,8 @@ def _read(path: Path, asset: str) -> pd.DataFrame:
     raise PanelFileError(f"The panel must be a file ending in .csv, .csv.gz or .parquet. Got {str(path)!r}.")
 
 
-def _to_dates(column: "pd.Series[Any]", path: str | Path) -> "pd.Series[Any]":
+def to_dates(column: "pd.Series[Any]", path: str | Path) -> "pd.Series[Any]":
+    """Read dates, ISO text, yyyymm or yyyymmdd."""
     try:
         if pd.api.types.is_integer_dtype(column.dtype):
             lengths = set(column.astype(str).str.len())
@@ -132,7 +134,8 @@ def _to_dates(column: "pd.Series[Any]", path: str | Path) -> "pd.Series[Any]":
         ) from error
 
 
-def _to_numbers(column: "pd.Series[Any]", name: str, path: str | Path) -> "pd.Series[float]":
+def to_numbers(column: "pd.Series[Any]", name: str, path: str | Path) -> "pd.Series[float]":
+    """Read numbers; other text is an error."""
     numbers = pd.to_numeric(column, errors="coerce")
     faulty = numbers.isna() & column.notna()
     if faulty.any():
@@ -143,7 +146,8 @@ def _to_numbers(column: "pd.Series[Any]", name: str, path: str | Path) -> "pd.Se
     return numbers.astype("float64")
 
 
-def _to_flags(column: "pd.Series[Any]", name: str, path: str | Path) -> Any:
+def to_flags(column: "pd.Series[Any]", name: str, path: str | Path) -> Any:
+    """Read a column of 0/1 or true/false."""
     flags = column.astype(str).str.lower().map({"true": True, "false": False, "1": True, "0": False})
     if flags.isna().any():
         raise PanelFileError(
