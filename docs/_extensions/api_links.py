@@ -25,7 +25,7 @@ def targets(env: BuildEnvironment) -> dict[str, str]:
     """Map what a page may write to the full name of an object."""
     known: dict[str, list[str]] = {}
     for full, entry in env.domains["py"].data["objects"].items():
-        if entry.objtype == "module":
+        if entry.objtype == "module" or entry.aliased:
             continue
         package, name = full.rsplit(".", 1)
         known.setdefault(full, []).append(full)

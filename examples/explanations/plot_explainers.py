@@ -34,19 +34,21 @@ comparison.summary()
 # %%
 # By descriptor
 # -------------
-# With the lags of a descriptor added up, methods agree more than cell by cell.
+# The same correlations with the lags of a descriptor added up.
 comparison.agreement(by="descriptor").round(2)
 
 # %%
 # Which of them is right?
 # -----------------------
 # Descriptors are replaced, the most relevant first, by those of other stocks of the same date. The faster the forecast
-# moves, the better the method knew what it rests on. The dashed line is a random attribution.
+# moves, the better the method knew what it rests on. The grey lines belong to a random attribution; dashed lines
+# replace the least relevant descriptors first.
 report = faithfulness(comparison.explanations, model, test, by="descriptor", random_state=0)
 FaithfulnessDisplay.from_report(report).plot()
 
 # %%
-# Whom does the truth favour?
-# ---------------------------
-# Here nobody knows the truth of each forecast; :doc:`/arithmetic_tasks` compares the methods where it is known.
+# All figures
+# -----------
+# They say how well a method describes the network, not whether the network is right. :doc:`/arithmetic_tasks` compares
+# methods where the true contributions are known.
 report.table.round(3).transpose()

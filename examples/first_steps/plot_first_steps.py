@@ -32,6 +32,7 @@ trades = skdrfm.backtest(result.predictions, y, n_quantiles=5, cost=0.001)
 fig, ax = plt.subplots()
 ((1 + trades.long_short).cumprod() - 1).plot(ax=ax)
 ax.set(title="Long the top fifth, short the bottom fifth", ylabel="Cumulative return (0.1 = 10 %)")
+plt.show()
 
 # %%
 # How good is it?

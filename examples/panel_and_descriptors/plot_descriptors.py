@@ -38,7 +38,9 @@ X.notna().groupby("date").mean().plot(title="Share of stocks that have a value",
 # --------------------
 # Each comes with its formula, its unit, the sign that the literature expects, and its source.
 specs = descriptor_specs()
-pd.DataFrame({name: [specs[name].formula, specs[name].unit, specs[name].sign] for name in chosen}).transpose()
+pd.DataFrame([[specs[name].formula, specs[name].unit, specs[name].sign] for name in chosen], index=chosen).set_axis(
+    ["formula", "unit", "sign"], axis=1
+)
 
 # %%
 # Proof that it looks back

@@ -56,9 +56,10 @@ members = ensemble.seed_predictions.apply(
     lambda member: rank_information_coefficient(y.loc[member.index], member).mean()
 )
 whole = rank_information_coefficient(y.loc[ensemble.predictions.index], ensemble.predictions).mean()
-fig, ax = plt.subplots(figsize=(7, 3))
+fig, ax = plt.subplots(figsize=(7, 3), layout="constrained")
 ax.bar([*map(str, members.index), "mean of all"], [*members, whole], color=["tab:blue"] * len(members) + ["tab:orange"])
 ax.set(title="Rank IC of five seeds and of their mean forecast", ylabel="Mean rank IC", xlabel="Seed")
+plt.show()
 
 # %%
 # Going on after a stop

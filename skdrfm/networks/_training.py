@@ -13,6 +13,7 @@ import numpy as np
 from scikeras.utils.random_state import tensorflow_random_state
 from scikeras.wrappers import KerasRegressor
 from tensorflow.python.eager import context as tensorflow_context
+from tensorflow.python.framework.config import is_op_determinism_enabled
 
 from skdrfm._typing import FloatArray
 from skdrfm.exceptions import NonFiniteError, SkdrfmWarning, UnsupportedLayerError
@@ -264,11 +265,14 @@ def _default_float(dtype: str) -> Iterator[None]:
 
 @contextmanager
 def _tensorflow_state_kept() -> Iterator[None]:
-    """Leave TensorFlow's operation seeds as they were.
+    """Leave TensorFlow's operation seeds, and whether operations are deterministic, as they were.
 
     scikeras puts the global seed back, but setting a seed restarts TensorFlow's sequence of operation seeds: a
-    caller's next random number would repeat an earlier one.
+    caller's next random number would repeat an earlier one. And TensorFlow reads the variable TF_DETERMINISTIC_OPS at
+    the first question for determinism: asked after scikeras has set it, it would take determinism for the caller's
+    wish, and keep it.
     """
+    is_op_determinism_enabled()
     context = tensorflow_context.context()
     generator = getattr(context, "_rng", None)
     state = None if generator is None else generator.getstate()

@@ -2,6 +2,8 @@
 
 import pickle
 import random
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -76,6 +78,18 @@ class TestRandomness:
         np_after, py_after, _ = draws()
         np.testing.assert_array_equal(np_after, np_before)
         assert py_after == py_before
+
+    @pytest.mark.parametrize("optimizer", ["adam", "rmsprop"], ids=["own program", "scikeras"])
+    def test_operations_are_no_more_deterministic_than_before(self, optimizer):
+        # In a fresh process: TensorFlow remembers what the first question for determinism found.
+        code = f"""
+import skdrfm, tensorflow as tf
+X, y = skdrfm.make_factor_panel(n_dates=6, n_assets=10, n_descriptors=2, random_state=0)
+skdrfm.DeepFactorRegressor((2,), epochs=1, optimizer={optimizer!r}, random_state=0).fit(X, y)
+tf.random.uniform((2,))  # refused without a seed where operations are deterministic
+"""
+        found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert found.returncode == 0, found.stderr
 
 
 class TestRoundTrip:
