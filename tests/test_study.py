@@ -175,6 +175,15 @@ class TestRows:
         assert len(manifest["data_sha256"]) == 64
         assert manifest["dates"]["n_test_months"] == len(study.windows)
 
+    def test_dates_may_be_categories(self, panel):
+        X, y = panel
+        level = pd.CategoricalIndex(X.index.get_level_values("date"))
+        index = pd.MultiIndex.from_arrays([level, X.index.get_level_values("asset")], names=["date", "asset"])
+        plain = run_study(X, y, models=["Linear"], **SMALL)
+        found = run_study(X.set_axis(index), y.set_axis(index), models=["Linear"], **SMALL)
+        assert found.manifest["dates"] == plain.manifest["dates"]
+        np.testing.assert_array_equal(found.table, plain.table)
+
     def test_checkpoint_and_workers_change_nothing(self, panel, study, tmp_path):
         for _ in range(2):
             again = run_study(*panel, models=small_networks(), n_jobs=2, checkpoint=tmp_path, **SMALL)
@@ -186,6 +195,19 @@ class TestRows:
             "Size": ("CAP",),
             "Other": ("MINE",),
         }
+
+    def test_a_group_that_is_called_other_keeps_its_descriptors(self):
+        groups = {"Size": ["CAP"], "Other": ["BETA"]}
+        assert resolve_groups(["CAP", "BETA", "MINE"], groups) == {"Size": ("CAP",), "Other": ("BETA", "MINE")}
+        assert resolve_groups(["CAP", "BETA"], groups) == {"Size": ("CAP",), "Other": ("BETA",)}
+
+    @pytest.mark.parametrize("dtype", [bool, int, float, object, "boolean"])
+    def test_a_universe_may_hold_its_flags_in_any_type(self, panel, dtype):
+        X, y = panel
+        flags = pd.Series(X.index.get_level_values("asset").isin(X.index.get_level_values("asset")[:12]), index=X.index)
+        found = run_study(X, y, models=["Linear"], universe=flags.astype(dtype), **SMALL)
+        assert found.manifest["rows"]["dropped_outside_universe"] > 0
+        assert flags.loc[found.realised.index].all()
 
 
 class TestErrors:
@@ -200,11 +222,58 @@ class TestErrors:
             ({"start": "2000-08"}, SplitError, "The earliest possible one is"),
             ({"train_size": 60}, SplitError, "enough for 0"),
             ({"lags": (0, 90)}, PanelError, "Got none among"),
+            ({"models": {}}, ValueError, "at least one. Got none"),
+            ({"models": {1: LinearFactorRegressor()}}, ValueError, "names, which are text.* Got 1"),
+            ({"models": "Linear"}, ValueError, r"Got 'Linear'. Pass \['Linear'\]"),
+            ({"models": LinearFactorRegressor()}, ValueError, r"Got LinearFactorRegressor\(\). Pass {name: model}"),
+            ({"start": float("nan")}, SplitError, "'start' must be a month such as '2009-01'. Got nan"),
+            ({"start": "2001-06", "train_size": "12"}, SplitError, "'train_size' parameter of run_study"),
         ],
     )
     def test_bad_arguments(self, panel, changes, error, message):
         with pytest.raises(error, match=message):
             run_study(*panel, **{**SMALL, "models": ["Linear"], **changes})
+
+    @pytest.mark.parametrize(
+        ("changes", "error", "message"),
+        [
+            (
+                {"n_quantiles": 1},
+                ValueError,
+                "'n_quantiles' parameter of run_study must be an int in the range .2, inf",
+            ),
+            ({"n_quantiles": "5"}, ValueError, "Got '5'"),
+            ({"cost": -0.001}, ValueError, "'cost' parameter of run_study must be a float in the range .0.0, inf"),
+            ({"cost": float("nan")}, ValueError, "Got nan"),
+            ({"groups": {"A": ["CAP", "BETA"], "B": ["BETA"]}}, PanelError, r"Got \['BETA'\] more than once"),
+            ({"groups": {"Size": "CAP"}}, PanelError, r"Got the text 'CAP' for 'Size'. Pass {'Size': \['CAP'\]}"),
+        ],
+    )
+    def test_what_is_needed_after_the_walk_is_checked_before_it(self, panel, tmp_path, changes, error, message):
+        with pytest.raises(error, match=message):
+            run_study(*panel, **{**SMALL, "models": ["Linear"], "checkpoint": tmp_path, **changes})
+        assert not list(tmp_path.rglob("window-*"))
+
+    @pytest.mark.parametrize(
+        ("values", "message"),
+        [
+            (lambda flags: flags.astype(object).mask(np.arange(len(flags)) == 3), "Got nan in 1 of"),
+            (lambda flags: flags.astype("boolean").mask(np.arange(len(flags)) == 3), "Got <NA> in 1 of"),
+            (lambda flags: flags.astype(str), "Got 'True' in"),
+            (lambda flags: flags.to_numpy(), "universe must be a Series"),
+        ],
+        ids=["missing", "NA", "text", "array"],
+    )
+    def test_a_universe_without_a_flag_in_each_row(self, panel, values, message):
+        X, y = panel
+        with pytest.raises(PanelError, match=message):
+            run_study(X, y, models=["Linear"], universe=values(pd.Series(True, index=X.index)), **SMALL)
+
+    def test_returns_without_labels(self, panel):
+        X, y = panel
+        for unlabelled in (y.to_numpy(), y.to_frame()):
+            with pytest.raises(PanelError, match="y must be a Series indexed by .date, asset.. Got"):
+                run_study(X, unlabelled, models=["Linear"], **SMALL)
 
     def test_a_descriptor_without_any_value(self, panel):
         X, y = panel

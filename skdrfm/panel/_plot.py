@@ -142,9 +142,14 @@ def heat_cells(
         weight = "bold" if bold is not None and bold[i, j] else "normal"
         colour = "white" if dark else "black"
         ax.text(j, i, texts[i][j], ha="center", va="center", color=colour, fontsize=8, fontweight=weight)
+    bare_cells(ax, n_rows, n_columns, gap=1.0)
+
+
+def bare_cells(ax: Any, n_rows: int, n_columns: int, *, gap: float) -> None:
+    """Take ticks, grid and frame off a chart of cells; thin gaps show where a cell ends, also between those alike."""
     ax.tick_params(which="both", length=0)
     ax.grid(visible=False)
-    # Thin gaps show where a cell ends, also between cells of one colour.
-    ax.vlines(np.arange(1, n_columns) - 0.5, -0.5, n_rows - 0.5, color="white", linewidth=1.0)
-    ax.hlines(np.arange(1, n_rows) - 0.5, -0.5, n_columns - 0.5, color="white", linewidth=1.0)
     ax.spines[:].set_visible(False)
+    if gap:
+        ax.vlines(np.arange(1, n_columns) - 0.5, -0.5, n_rows - 0.5, color="white", linewidth=gap)
+        ax.hlines(np.arange(1, n_rows) - 0.5, -0.5, n_columns - 0.5, color="white", linewidth=gap)

@@ -90,7 +90,7 @@ class Table:
         for name, end in self.best.items():
             known = self.frame[name].dropna()
             if len(known) > 1:
-                first = known.idxmax() if end == "max" else known.idxmin()
+                first: Any = known.idxmax() if end == "max" else known.idxmin()
                 found[name] = set(texts.index[texts[name] == texts.loc[first, name]])
         return found
 

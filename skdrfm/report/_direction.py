@@ -5,13 +5,10 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from skdrfm.report._printable import printable
+from skdrfm.report._printable import RIGHT_TO_LEFT, printable
 
 # Letters of scripts from right to left, and invisible characters that turn the direction of what follows.
-_TURNS = (
-    "\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\U00010800-\U00010fff\U0001e800-\U0001efff"
-    "\u200e\u200f\u202a-\u202e\u2066-\u2069"
-)
+_TURNS = f"{RIGHT_TO_LEFT}\u200e\u200f\u202a-\u202e\u2066-\u2069"
 # A run ends with such a character, so that a number or a comma behind a name stays with the sentence.
 _RUN = re.compile(rf"[{_TURNS}](?:[\s\d'.\-]*[{_TURNS}])*")
 _ISOLATED = re.compile("[\u2066-\u2068]([^\u2066-\u2069]*)\u2069")

@@ -1,7 +1,6 @@
 """A report as a Word document."""
 
 import io
-import re
 import zipfile
 from typing import Any
 
@@ -19,10 +18,8 @@ from skdrfm.report._docx_parts import (
 from skdrfm.report._docx_styles import set_styles
 from skdrfm.report._docx_tables import Layout, add_table, lay_out
 from skdrfm.report._draw import draw_png
-from skdrfm.report._printable import flat_manifest, printable
+from skdrfm.report._printable import MANIFEST_TITLE, manifest_table, notes_of, paragraphs, printable
 from skdrfm.utils._optional import import_optional
-
-_APPENDIX = "Appendix: manifest"
 
 
 def render_docx(content: Content) -> bytes:
@@ -83,14 +80,13 @@ class _Writer:
         add_text(self._document.add_paragraph(style="Title"), content.title)
         for text in content.summary:
             self._text(text)
-        titles = [section.title for section in content.sections] + [_APPENDIX] * bool(content.manifest)
+        titles = [section.title for section in content.sections] + [MANIFEST_TITLE] * bool(content.manifest)
         if len(titles) > 2:
             add_contents(self._document, titles)
         for section in content.sections:
             self._section(section.title, section.blocks)
         if content.manifest:
-            self._heading(_APPENDIX)
-            self._manifest(content)
+            self._section(MANIFEST_TITLE, (manifest_table(content.manifest),))
 
     def _section(self, title: str, blocks: tuple[Block, ...]) -> None:
         layouts = [lay_out(block) if isinstance(block, Table) else None for block in blocks]
@@ -117,7 +113,7 @@ class _Writer:
             self._is_turned = is_turned
 
     def _text(self, text: Text) -> None:
-        for number, part in enumerate(re.split(r"\n\s*\n", printable(text.text))):
+        for number, part in enumerate(paragraphs(text)):
             paragraph = self._document.add_paragraph(style="Caution" if text.kind == "caution" else "Normal")
             if text.kind == "caution" and not number:
                 paragraph.add_run("Caution: ").bold = True
@@ -133,9 +129,7 @@ class _Writer:
         self._turn(layout.is_turned)
         self._caption("Table", table.caption).paragraph_format.keep_with_next = True
         add_table(self._document, table, layout)
-        below = ["Bold: the best figure of its column."] if any(table.best_rows().values()) else []
-        below += [table.note] if table.note else []
-        for text in below:
+        for text in notes_of(table):
             add_text(self._document.add_paragraph(style="Table note"), text)
         for name, reading in table.readings.items():
             paragraph = self._document.add_paragraph(style="Table note")
@@ -162,14 +156,6 @@ class _Writer:
         if chart.reading:
             caption.paragraph_format.keep_with_next = True
             add_text(self._document.add_paragraph(style="Figure note"), chart.reading)
-
-    def _manifest(self, content: Content) -> None:
-        import pandas as pd
-
-        names, values = zip(*flat_manifest(content.manifest), strict=True)
-        frame = pd.DataFrame({"Value": values}, index=pd.Index(names, name="Entry"), dtype=object)
-        table = Table("What is needed to make this report again.", frame)
-        self._table(table, lay_out(table))
 
 
 def _set_properties(document: Any, content: Content) -> None:

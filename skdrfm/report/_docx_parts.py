@@ -6,7 +6,7 @@ from typing import Any
 
 from skdrfm.report._printable import is_right_to_left, printable
 
-_CM = 360_000  # EMU, the length unit of these files
+_CM, POINT = 360_000, 12_700  # EMU, the length unit of these files
 PAGE_WIDTH, PAGE_HEIGHT = 21 * _CM, int(29.7 * _CM)
 """A4."""
 
@@ -171,7 +171,7 @@ def add_contents(document: Any, titles: list[str]) -> None:
     """
     head = document.add_paragraph(style="Contents entry")
     head.add_run("Contents").bold = True
-    head.paragraph_format.space_before = 8 * 12_700
+    head.paragraph_format.space_before = 8 * POINT
     for number, title in enumerate(titles, start=1):
         paragraph = document.add_paragraph(style="Contents entry")
         if number == 1:

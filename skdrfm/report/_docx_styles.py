@@ -27,7 +27,7 @@ def set_styles(document: Any) -> None:
     _style(styles["Caption"], size=9, colour=_ACCENT, bold=True, before=4, after=4)
     _style(styles["Header"], size=8.5, colour=_GREY)
     _style(styles["Footer"], size=8.5, colour=_GREY, centred=True)
-    for name, look in {
+    looks: dict[str, dict[str, Any]] = {
         "Caution": {"size": 10, "before": 4, "after": 8},
         "Table note": {"size": 8.5, "colour": _GREY, "after": 1},
         "Figure note": {"size": 8.5, "colour": _GREY, "after": 14},
@@ -35,7 +35,8 @@ def set_styles(document: Any) -> None:
         "Picture": {"size": 10, "before": 8, "after": 2, "line": 1.0},
         **{_table_style(size): {"size": size, "line": 1.0} for size in TABLE_SIZES},
         "Contents entry": {"size": 10, "colour": _ACCENT, "after": 1},
-    }.items():
+    }
+    for name, look in looks.items():
         style = styles.add_style(name, 1)  # a style of paragraphs
         style.base_style = styles["Normal"]
         _style(style, **look)

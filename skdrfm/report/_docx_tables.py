@@ -5,15 +5,14 @@ from math import ceil
 from typing import Any
 
 from skdrfm.report._content import Table
-from skdrfm.report._docx_parts import TEXT_WIDTH, TURNED_WIDTH, add_text, element
+from skdrfm.report._docx_parts import POINT, TEXT_WIDTH, TURNED_WIDTH, add_text, element
 from skdrfm.report._docx_styles import TABLE_SIZES, style_id
 from skdrfm.report._printable import has_row_names, is_figures, label_text, printable
 
 _SHORT = 16
 # Width of a character in sizes of its font: that of a wide font, so that others have room to spare.
 _EM = 0.58
-_POINT = 12_700
-_PADDING = 10 * _POINT
+_PADDING = 10 * POINT
 _HEAD, _RULE = "E8EDF3", "B7C0CA"
 # Longest line and longest unbroken part of a text that columns are made for.
 _TEXT, _WORD, _UNBROKEN = 34, 16, 10
@@ -114,7 +113,7 @@ def _words(text: str) -> list[str]:
 
 
 def _width(characters: int, size: float) -> int:
-    return int(characters * size * _EM * _POINT) + _PADDING if characters else 0
+    return int(characters * size * _EM * POINT) + _PADDING if characters else 0
 
 
 def _widths(needs: list[tuple[int, int]], size: float, room: int) -> tuple[int, ...]:
@@ -161,7 +160,7 @@ def _add_part(document: Any, table: Table, layout: Layout, part: tuple[int, ...]
     _add_row(grid, head, widths, sides, [True] * len(head), layout.size, is_head=True, keep=True)
     has_more = bool(table.best or table.note or table.readings)
     for row, label in enumerate(texts.index):
-        cells = [label_text(label)] * named + [texts.iat[row, position] for position in part]
+        cells = [label_text(label)] * named + [str(texts.iat[row, position]) for position in part]
         bold = [False] * named + [label in best.get(name, ()) for name in columns]
         # A short table stays on one page, and the last row with what is said below the table.
         keep = has_more if row == len(texts) - 1 else len(texts) <= _SHORT
@@ -231,10 +230,10 @@ def _add_row(
         inner.append(layout)
         cell.append(inner)
         row.append(cell)
-        add_text(Paragraph(inner, None), text, bold=strong)
+        add_text(Paragraph(inner, grid), text, bold=strong)
     grid._tbl.append(row)
 
 
 def _twentieths(length: int) -> int:
     """Twentieths of a point, the other length unit of these files."""
-    return round(length * 20 / _POINT)
+    return round(length * 20 / POINT)

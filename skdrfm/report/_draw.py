@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from skdrfm.report._chart_figures import numbers
 from skdrfm.report._content import Chart
-from skdrfm.report._draw_axes import INK, SMALL, drawable, families, numbers
+from skdrfm.report._draw_axes import INK, SMALL, drawable, families
 from skdrfm.report._draw_bars import draw_bars, draw_stacked
 from skdrfm.report._draw_cells import draw_heatmap
 from skdrfm.report._draw_lines import draw_lines, draw_spans

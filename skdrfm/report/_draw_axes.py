@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skdrfm._typing import AnyArray, FloatArray
+from skdrfm._typing import AnyArray
 from skdrfm.exceptions import PanelError
 from skdrfm.panel._index import calendar_ordinals
 from skdrfm.panel._plot import PALETTE, label_dates, time_axis
-from skdrfm.report._content import Chart, format_figure
-from skdrfm.report._printable import label_text, printable
+from skdrfm.report._chart_figures import write_figure
+from skdrfm.report._content import Chart
+from skdrfm.report._printable import label_text, printable, shorten
 
 INK = "#1f2328"
 SMALL = 8.0
@@ -73,34 +74,7 @@ def _is_drawable(letter: str) -> bool:
 
 def short(label: object, width: int = _LONGEST) -> str:
     """Write a name for an axis or a legend; the middle of a long one is left out."""
-    text = " ".join(drawable(label_text(label)).split())
-    return text if len(text) <= width else f"{text[: width // 2]}…{text[-(width - width // 2 - 1) :]}"
-
-
-def numbers(chart: Chart) -> FloatArray:
-    """Figures of a chart, shape (n_points, n_series); NaN where there is none."""
-    try:
-        values = chart.frame.to_numpy(dtype=np.float64, na_value=np.nan)
-    except (TypeError, ValueError) as error:
-        raise PanelError(
-            f"The frame of a chart must hold numbers. Got columns of {describe_types(chart.frame)} in the chart "
-            f"{chart.caption!r}. Put text into a Table."
-        ) from error
-    return np.where(np.isfinite(values), values, np.nan)
-
-
-def describe_types(frame: pd.DataFrame) -> str:
-    """Name the types of the columns of a frame, each once."""
-    return ", ".join(sorted({str(kind) for kind in frame.dtypes}))
-
-
-def write_figure(value: float, spec: str) -> str:
-    """Write a figure with a true minus sign."""
-    try:
-        return format_figure(value, spec).replace("-", "−")
-    except ValueError:
-        # Specifications for whole numbers, such as "d".
-        return format_figure(round(value), spec).replace("-", "−")
+    return shorten(" ".join(drawable(label_text(label)).split()), width)
 
 
 def is_calendar(labels: pd.Index) -> bool:
@@ -177,7 +151,7 @@ def format_axis(axis: Any, spec: str) -> None:
     """Write the ticks of an axis by a specification, with as many digits as tell them apart and no more."""
     from matplotlib.ticker import Formatter
 
-    class Ticks(Formatter):  # type: ignore[misc]
+    class Ticks(Formatter):
         def __call__(self, value: float, position: int | None = None) -> str:
             return write_figure(value, spec)
 

@@ -3,10 +3,10 @@
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from skdrfm._typing import AnyArray, FloatArray
+from skdrfm._typing import BoolArray, FloatArray
 from skdrfm.panel._plot import bar_edges
+from skdrfm.report._chart_figures import figure_texts, numbers
 from skdrfm.report._content import Chart
 from skdrfm.report._draw_axes import (
     COLOURS,
@@ -16,10 +16,9 @@ from skdrfm.report._draw_axes import (
     draw_reference,
     format_axis,
     is_calendar,
-    numbers,
+    label_columns,
     place,
     short,
-    write_figure,
 )
 
 # Up to so many bars, each has its figure written at its end.
@@ -55,7 +54,7 @@ def _upright_bars(figure: Any, chart: Chart, *, dates: bool) -> list[Any]:
     if dates:
         left, width = bar_edges(ax, place(ax, chart.frame.index))
     else:
-        place(ax, pd.Index([short(label, 28) for label in chart.frame.index], dtype=object))
+        label_columns(ax, chart.frame.index)
         left, width = np.arange(n_labels) - 0.4, np.full(n_labels, 0.8)
     handles = [
         ax.bar(left + width * column / n_series, values[:, column], width / n_series, align="edge", **_look(column))
@@ -65,7 +64,7 @@ def _upright_bars(figure: Any, chart: Chart, *, dates: bool) -> list[Any]:
         _thin(handles)
     if values.size <= _FEW:
         for column, bars in enumerate(handles):
-            ax.bar_label(bars, _bar_texts(values[:, column], chart.y_format), padding=2, fontsize=SMALL - 0.5)
+            ax.bar_label(bars, figure_texts(values[:, column], chart.y_format), padding=2, fontsize=SMALL - 0.5)
         ax.margins(y=0.12)
     draw_reference(ax, chart)
     ax.grid(visible=False, axis="x")
@@ -90,7 +89,7 @@ def _lying_bars(figure: Any, chart: Chart) -> list[Any]:
     ax.tick_params(axis="y", length=0)
     if values.size <= 2 * _FEW:
         for column, bars in enumerate(handles):
-            ax.bar_label(bars, _bar_texts(values[:, column], chart.y_format), padding=2, fontsize=6.5)
+            ax.bar_label(bars, figure_texts(values[:, column], chart.y_format), padding=2, fontsize=6.5)
         ax.margins(x=0.12)
     draw_reference(ax, chart, upright=True)
     ax.grid(visible=False, axis="y")
@@ -113,13 +112,12 @@ def draw_stacked(figure: Any, chart: Chart) -> None:
     ax = figure.add_subplot()
     labels = chart.frame.index
     values = numbers(chart)
-    whole = np.isfinite(values).all(axis=1)
-    positions = place(ax, labels)
+    whole: BoolArray = np.asarray(np.isfinite(values).all(axis=1))
     if is_calendar(labels) or len(labels) > _FEW:
-        left, width = bar_edges(ax, positions)
+        left, width = bar_edges(ax, place(ax, labels))
     else:
+        label_columns(ax, labels)
         left, width = np.arange(len(labels)) - 0.35, np.full(len(labels), 0.7)
-        positions = place(ax, pd.Index([short(label, 28) for label in labels], dtype=object))
     up, down = _stack(np.where(whole[:, None], values, 0.0))
     handles = []
     for column in range(values.shape[1]):
@@ -149,7 +147,7 @@ def _stack(values: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def _outline(
-    left: FloatArray, right: FloatArray, lower: FloatArray, upper: FloatArray, whole: AnyArray
+    left: FloatArray, right: FloatArray, lower: FloatArray, upper: FloatArray, whole: BoolArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Corners of bars that touch, as one outline; NaN between bars that do not touch or that are not there."""
     xs = np.stack([left, right, right], axis=1)
@@ -177,7 +175,3 @@ def _thin(handles: list[Any]) -> None:
     for bars in handles:
         for bar in bars:
             bar.set(linewidth=0.0)
-
-
-def _bar_texts(values: FloatArray, spec: str) -> list[str]:
-    return [write_figure(value, spec) if np.isfinite(value) else "" for value in values]

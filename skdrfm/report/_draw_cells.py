@@ -5,8 +5,10 @@ from typing import Any
 import numpy as np
 
 from skdrfm._typing import AnyArray, FloatArray
+from skdrfm.panel._plot import bare_cells
+from skdrfm.report._chart_figures import numbers, write_figure
 from skdrfm.report._content import NO_FIGURE, Chart
-from skdrfm.report._draw_axes import SMALL, format_axis, label_columns, label_rows, numbers, short, write_figure
+from skdrfm.report._draw_axes import SMALL, format_axis, label_columns, label_rows, short
 
 _MISSING = "#e4e6e9"
 
@@ -75,15 +77,8 @@ def _paint(ax: Any, values: FloatArray, centre: float, is_signed: bool) -> Any:
         aspect="auto",
         interpolation="nearest",
     )
-    ax.grid(visible=False)
-    ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
-    n_rows, n_columns = values.shape
-    if max(n_rows, n_columns) <= 120:
-        # Thin gaps show where a cell ends, also between cells of one colour.
-        thin = 0.8 if max(n_rows, n_columns) <= 40 else 0.4
-        ax.vlines(np.arange(1, n_columns) - 0.5, -0.5, n_rows - 0.5, color="white", linewidth=thin)
-        ax.hlines(np.arange(1, n_rows) - 0.5, -0.5, n_columns - 0.5, color="white", linewidth=thin)
+    longer = max(values.shape)
+    bare_cells(ax, *values.shape, gap=0.8 if longer <= 40 else 0.4 if longer <= 120 else 0.0)
     return image
 
 

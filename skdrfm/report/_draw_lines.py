@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skdrfm._typing import AnyArray, BoolArray, FloatArray
-from skdrfm.exceptions import PanelError
-from skdrfm.panel._plot import label_dates, time_axis
+from skdrfm._typing import AnyArray
+from skdrfm.panel._plot import label_dates
+from skdrfm.report._chart_figures import lone_points, numbers, spans_of
 from skdrfm.report._content import Chart
 from skdrfm.report._draw_axes import (
     COLOURS,
@@ -19,12 +19,10 @@ from skdrfm.report._draw_axes import (
     draw_reference,
     format_axis,
     label_rows,
-    numbers,
     place,
     short,
 )
 
-_SPAN_COLUMNS = ("start", "end", "kind")
 _SPAN_COLOURS = (COLOURS[0], COLOURS[1], COLOURS[2], COLOURS[6])
 
 
@@ -46,7 +44,7 @@ def draw_lines(figure: Any, chart: Chart) -> None:
     for column in range(n_series):
         (line,) = ax.plot(positions, values[:, column], **_look(column, n_series, n_points))
         handles.append(line)
-        alone = _alone(values[:, column])
+        alone = lone_points(values[:, column])
         # A figure between two gaps makes no line.
         ax.plot(
             positions[alone], values[alone, column], linestyle="", marker=MARKERS[column % len(MARKERS)],
@@ -87,13 +85,6 @@ def _look(column: int, n_series: int, n_points: int) -> dict[str, Any]:
     return look
 
 
-def _alone(values: FloatArray) -> BoolArray:
-    known = np.isfinite(values)
-    before, after = np.append(False, known[:-1]), np.append(known[1:], False)
-    alone: BoolArray = known & ~before & ~after
-    return alone
-
-
 def draw_spans(figure: Any, chart: Chart) -> None:
     """Draw a bar from start to end for each row, the first label of the index on top.
 
@@ -107,15 +98,12 @@ def draw_spans(figure: Any, chart: Chart) -> None:
     Raises
     ------
     PanelError
-        If a column is missing, or a start or an end.
+        If a column is missing, or a start, an end or a kind.
     """
     frame = chart.frame
-    _check_spans(chart)
+    starts, lengths = spans_of(chart)
     codes, labels = pd.factorize(frame.index)
     kinds, names = pd.factorize(frame["kind"])
-    starts, ends = _span_borders(frame)
-    # What is narrower than a line is drawn as wide as one.
-    lengths = np.maximum(ends - starts, (ends.max() - starts.min()) / 130)
     height = float(np.clip(0.17 * len(labels), 0.9, 4.4))
     figure.set_figheight(height + 0.55)
     ax = figure.add_subplot()
@@ -141,32 +129,3 @@ def draw_spans(figure: Any, chart: Chart) -> None:
     ax.tick_params(axis="y", length=0)
     label_rows(ax, pd.Index(labels), height)
     add_legend(figure, handles, [short(name) for name in names])
-
-
-def _check_spans(chart: Chart) -> None:
-    absent = [name for name in _SPAN_COLUMNS if name not in chart.frame.columns]
-    if absent:
-        raise PanelError(
-            f"The frame of a chart of spans must have the columns {', '.join(_SPAN_COLUMNS)}. Missing in the chart "
-            f"{chart.caption!r}: {', '.join(absent)}."
-        )
-    unknown = int(chart.frame[list(_SPAN_COLUMNS)].isna().any(axis=1).sum())
-    if unknown:
-        raise PanelError(
-            f"Each span must have a start, an end and a kind. Got {unknown} rows without one in the chart "
-            f"{chart.caption!r}. Leave them out."
-        )
-
-
-def _span_borders(frame: pd.DataFrame) -> tuple[AnyArray, AnyArray]:
-    """Put starts and ends on one axis: dates as days, numbers as they are, other labels by their order."""
-    if all(isinstance(frame[name].dtype, pd.PeriodDtype) for name in ("start", "end")):
-        # From the first day of the first period to the first day after the last.
-        days = frame["start"].dt.start_time, frame["end"].dt.end_time.dt.ceil("D")
-        starts, ends = (day.to_numpy().astype("datetime64[D]") for day in days)
-        return starts, ends
-    both = pd.Index(pd.concat([frame["start"], frame["end"]], ignore_index=True))
-    positions = time_axis(both)
-    if positions.dtype.kind not in "Miuf":
-        positions = pd.factorize(both, sort=True)[0]
-    return positions[: len(frame)], positions[len(frame) :]

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from skdrfm.report._content import Block, Chart, Content, Table
 from skdrfm.report._direction import isolate
-from skdrfm.report._plotly import N_COLOURS, chart_spec
-from skdrfm.report._printable import flat_manifest, label_text, printable
+from skdrfm.report._plotly import chart_spec
+from skdrfm.report._printable import is_figures, label_text, manifest_table, paragraphs, printable
 from skdrfm.utils._optional import import_optional
 
 # Rows of the table beside a chart; daily figures of ten years would make the page slow and say no more.
@@ -97,12 +96,11 @@ def render_html(content: Content) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"isolate": isolate, "printable": printable}
+    environment.filters |= {"isolate": isolate, "paragraphs": paragraphs, "printable": printable}
     page = environment.get_template("report.html").render(
         content=content,
         sections=sections,
-        manifest=flat_manifest(content.manifest),
-        colours=range(1, N_COLOURS + 1),
+        manifest=_grid(manifest_table(content.manifest), "page_manifest_table") if content.manifest else None,
         charts=script_json(specs),
         plotly=Markup(_inline_script(plotly.get_plotlyjs())) if specs else "",
     )
@@ -158,7 +156,7 @@ def _numbers(chart: Chart, name: str) -> _Grid:
 def _grid(table: Table, name: str) -> _Grid:
     frame = table.frame
     texts, best = table.texts(), table.best_rows()
-    figures = [column in table.formats or pd.api.types.is_numeric_dtype(frame[column]) for column in frame.columns]
+    figures = [is_figures(table, column) for column in frame.columns]
     marks = [best.get(column, set()) for column in frame.columns]
     rows = []
     for row, cells in zip(frame.index, texts.itertuples(index=False, name=None), strict=True):

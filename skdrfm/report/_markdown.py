@@ -6,8 +6,19 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
+from skdrfm._typing import FloatArray
+from skdrfm.report._chart_figures import numbers
 from skdrfm.report._content import NO_FIGURE, Block, Chart, Content, Table, Text, format_figure
-from skdrfm.report._printable import flat_manifest, has_row_names, is_figures, label_text, printable
+from skdrfm.report._printable import (
+    MANIFEST_TITLE,
+    has_row_names,
+    is_figures,
+    label_text,
+    manifest_table,
+    notes_of,
+    paragraphs,
+    printable,
+)
 
 # Up to so many rows and columns, the figures of bars and cells are written as they are.
 _FEW = 12
@@ -57,9 +68,7 @@ def render_markdown(content: Content) -> str:
     for section in content.sections:
         parts += [f"## {_line(section.title)}", *(writer.block(block) for block in section.blocks)]
     if content.manifest:
-        rows = flat_manifest(content.manifest)
-        parts += ["## Appendix: manifest", writer.caption("Table", "What is needed to make this report again.")]
-        parts.append(_grid(("Entry", "Value"), rows, ("left", "left")))
+        parts += [f"## {MANIFEST_TITLE}", writer.block(manifest_table(content.manifest))]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -69,7 +78,7 @@ class _Writer:
     def __init__(self) -> None:
         self._counts = {"Table": 0, "Figure": 0}
 
-    def caption(self, kind: str, text: str) -> str:
+    def _caption(self, kind: str, text: str) -> str:
         self._counts[kind] += 1
         return f"**{kind} {self._counts[kind]}.** {_line(text)}"
 
@@ -79,23 +88,20 @@ class _Writer:
         return self._table(block) if isinstance(block, Table) else self._chart(block)
 
     def _table(self, table: Table) -> str:
-        parts = [self.caption("Table", table.caption), _table_grid(table)]
-        if table.best:
-            parts.append("Bold: the best figure of its column.")
-        if table.note:
-            parts.append(_start_safe(_line(table.note)))
+        parts = [self._caption("Table", table.caption), _table_grid(table)]
+        parts += [_start_safe(_line(note)) for note in notes_of(table)]
         readings = [f"- {_line(name)}: {_line(text)}" for name, text in table.readings.items()]
         return "\n\n".join([*parts, "\n".join(readings)] if readings else parts)
 
     def _chart(self, chart: Chart) -> str:
-        parts = [self.caption("Figure", chart.caption)]
+        parts = [self._caption("Figure", chart.caption)]
         if chart.reading:
             parts.append(_start_safe(_line(chart.reading)))
         return "\n\n".join([*parts, _chart_grid(chart)])
 
 
 def _paragraph(text: Text) -> str:
-    lines = [_start_safe(_line(part)) for part in re.split(r"\n\s*\n", printable(text.text))]
+    lines = [_start_safe(_line(part)) for part in paragraphs(text)]
     if text.kind == "caution":
         return "\n>\n".join(f"> {line}" for line in [f"**Caution.** {lines[0]}", *lines[1:]])
     return "\n\n".join(lines)
@@ -133,22 +139,24 @@ def _chart_grid(chart: Chart) -> str:
         header = (label_text(frame.index.name), *(label_text(name) for name in frame.columns))
         return _grid(header, rows, ["left"] + ["right"] * frame.shape[1])
     # Of a heat map, the series are what there is less of: descriptors rather than months.
-    series = frame.T if chart.kind == "heatmap" and len(frame) < frame.shape[1] else frame
+    series, values = frame, numbers(chart)
+    if chart.kind == "heatmap" and len(frame) < frame.shape[1]:
+        series, values = frame.T, values.T
     rows = [
-        (label_text(name), *_ends(series.iloc[:, column], chart.y_format)) for column, name in enumerate(series.columns)
+        (label_text(name), *_ends(series.iloc[:, column], values[:, column], chart.y_format))
+        for column, name in enumerate(series.columns)
     ]
     return _grid(("Series", "First", "Last", "Minimum", "Maximum"), rows, ["left"] + ["right"] * 4)
 
 
-def _ends(series: "pd.Series[float]", spec: str) -> tuple[str, str, str, str]:
+def _ends(series: "pd.Series[float]", values: FloatArray, spec: str) -> tuple[str, str, str, str]:
     """First and last figure, lowest and highest, each with its label; gaps are passed over."""
-    numbers = series.to_numpy(dtype=np.float64, na_value=np.nan)
-    known = np.flatnonzero(np.isfinite(numbers))
+    known = np.flatnonzero(np.isfinite(values))
     if not len(known):
         return NO_FIGURE, NO_FIGURE, NO_FIGURE, NO_FIGURE
-    places = known[0], known[-1], known[numbers[known].argmin()], known[numbers[known].argmax()]
+    places = known[0], known[-1], known[values[known].argmin()], known[values[known].argmax()]
     first, last, lowest, highest = (
-        f"{format_figure(numbers[place], spec)} ({label_text(series.index[place])})" for place in places
+        f"{format_figure(series.iloc[place], spec)} ({label_text(series.index[place])})" for place in places
     )
     return first, last, lowest, highest
 

@@ -8,23 +8,24 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from skdrfm.report._content import NO_FIGURE, Chart, format_figure
+from skdrfm._typing import FloatArray
+from skdrfm.report._chart_figures import figure_texts, lone_points, numbers, spans_of
+from skdrfm.report._content import NO_FIGURE, Chart
 from skdrfm.report._plotly_axes import (
     LONGEST_NAME,
     MONTHLY,
     Spec,
-    borders,
     css,
     distinct,
+    lying_bars,
     number_axis,
     plain_text,
     positions,
 )
 from skdrfm.report._printable import label_text
 
-N_COLOURS = 8
+_N_COLOURS = 8
 # Every second line is unbroken: too many dashes look like missing figures.
 _DASHES = ("solid", "9px,3px", "solid", "3px,3px", "solid", "9px,3px,2px,3px")
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "triangle-down", "star", "cross")
@@ -51,7 +52,12 @@ def chart_spec(chart: Chart) -> Spec:
     -------
     dict
         ``data`` and ``layout`` as plotly.js wants them, except for colours; ``height`` and ``narrow``, the heights in
-        pixels on a wide and on a narrow page; ``arrows``, how many ways arrow keys move through its points.
+        pixels on a wide and on a narrow page.
+
+    Raises
+    ------
+    PanelError
+        If figures to be drawn are not numbers, or spans have no ``start``, ``end`` and ``kind``.
     """
     drawers: dict[str, Callable[[Chart], tuple[list[Spec], Spec]]] = {
         "line": _lines,
@@ -78,7 +84,6 @@ def chart_spec(chart: Chart) -> Spec:
         "layout": layout,
         "height": height + 22 * (lines // 3),
         "narrow": min(height, 720) + 22 * lines,
-        "arrows": 2 if chart.kind == "heatmap" else 1,
     }
 
 
@@ -123,8 +128,8 @@ def _layout(chart: Chart) -> Spec:
 def _lines(chart: Chart) -> tuple[list[Spec], Spec]:
     x, axis = positions(chart.frame.index)
     traces = []
-    for i, (name, values) in enumerate(_series(chart.frame)):
-        few = len(values) <= _ALL_MARKED or _has_lone_point(values)
+    for i, (name, values) in enumerate(_series(chart)):
+        few = len(values) <= _ALL_MARKED or bool(lone_points(values).any())
         colour = _colour(i)
         traces.append(
             {
@@ -153,14 +158,14 @@ def _bars(chart: Chart) -> tuple[list[Spec], Spec]:
     months = {"xperiod": "M1", "xperiodalignment": "middle"} if axis.get("hoverformat") == MONTHLY else {}
     traces = [
         {"type": "bar", "name": name, "x": x, "y": _numbers(values), "marker": _fill(i, hatched=several), **months}
-        for i, (name, values) in enumerate(_series(chart.frame))
+        for i, (name, values) in enumerate(_series(chart))
     ]
     return traces, {"xaxis": axis, "barmode": "group", "bargap": 0.25, "bargroupgap": 0.06}
 
 
 def _stacked(chart: Chart) -> tuple[list[Spec], Spec]:
     # Areas have no gap where there is no figure, and none of them goes below 0: bars have and do.
-    values = chart.frame.to_numpy(dtype=np.float64)
+    values = numbers(chart)
     if len(values) > _MOST_BARS and bool((values >= 0).all()):
         return _areas(chart)
     traces, changes = _bars(chart)
@@ -184,14 +189,14 @@ def _areas(chart: Chart) -> tuple[list[Spec], Spec]:
             "fillcolor": _colour(i),
             "fillpattern": _hatch(i),
         }
-        for i, (name, values) in enumerate(_series(chart.frame))
+        for i, (name, values) in enumerate(_series(chart))
     ]
     return traces, {"xaxis": axis, "legend": {"traceorder": "normal"}}
 
 
 def _heatmap(chart: Chart) -> tuple[list[Spec], Spec]:
     frame = chart.frame
-    values = frame.to_numpy(dtype=np.float64)
+    values = numbers(chart)
     known = values[np.isfinite(values)]
     middle = chart.reference
     if middle is None and known.size and known.min() < 0 < known.max():
@@ -220,7 +225,7 @@ def _heatmap(chart: Chart) -> tuple[list[Spec], Spec]:
         "hovertemplate": f"%{{y}}<br>%{{x}}<br>%{{z:{number['hoverformat']}}}<extra></extra>",
     }
     if soft:
-        trace["text"] = [[_cell_text(value, chart.y_format) for value in row] for row in values]
+        trace["text"] = [figure_texts(row, chart.y_format) for row in values]
         trace |= {"texttemplate": "%{text}", "textfont": {"color": css("ink")}, "showscale": False}
     if len(frame.columns) > 48:
         trace |= {"xgap": 0}
@@ -234,13 +239,9 @@ def _heatmap(chart: Chart) -> tuple[list[Spec], Spec]:
     return [trace], changes
 
 
-def _cell_text(value: float, spec: str) -> str:
-    return format_figure(value, spec).replace("-", "\u2212") if np.isfinite(value) else ""
-
-
 def _spans(chart: Chart) -> tuple[list[Spec], Spec]:
     frame = chart.frame
-    starts, ends, axis = borders(frame["start"], frame["end"])
+    starts, lengths, axis = lying_bars(*spans_of(chart))
     lines = [plain_text(label_text(row), LONGEST_NAME) for row in frame.index]
     kinds = frame["kind"].map(label_text).to_numpy()
     n_kinds = len(set(kinds))
@@ -258,7 +259,7 @@ def _spans(chart: Chart) -> tuple[list[Spec], Spec]:
                 "name": plain_text(kind, LONGEST_NAME),
                 "y": [lines[row] for row in rows],
                 "base": [starts[row] for row in rows],
-                "x": [ends[row] for row in rows],
+                "x": [lengths[row] for row in rows],
                 "customdata": said,
                 "hovertemplate": "%{y}<br>%{customdata[2]}: %{customdata[0]} to %{customdata[1]}<extra></extra>",
                 # Kinds differ in height, and the last, the one to look at, in lightness. An edge keeps in sight what is
@@ -278,9 +279,9 @@ def _spans(chart: Chart) -> tuple[list[Spec], Spec]:
     return traces, changes
 
 
-def _series(frame: pd.DataFrame) -> Iterable[tuple[str, Any]]:
-    names = distinct(plain_text(label_text(name), LONGEST_NAME) for name in frame.columns)
-    return [(name, frame.iloc[:, i].to_numpy(dtype=np.float64)) for i, name in enumerate(names)]
+def _series(chart: Chart) -> Iterable[tuple[str, FloatArray]]:
+    names = distinct(plain_text(label_text(name), LONGEST_NAME) for name in chart.frame.columns)
+    return zip(names, numbers(chart).T, strict=True)
 
 
 def _numbers(values: Iterable[float]) -> list[float | None]:
@@ -291,12 +292,7 @@ def _numbers(values: Iterable[float]) -> list[float | None]:
 def _has_figures(chart: Chart) -> bool:
     if chart.kind == "spans":
         return len(chart.frame) > 0
-    return bool(np.isfinite(chart.frame.to_numpy(dtype=np.float64)).any())
-
-
-def _has_lone_point(values: Any) -> bool:
-    known = np.concatenate([[False], np.isfinite(values), [False]])
-    return bool((known[1:-1] & ~known[:-2] & ~known[2:]).any())
+    return bool(np.isfinite(numbers(chart)).any())
 
 
 def _fill(i: int, *, hatched: bool) -> Spec:
@@ -323,4 +319,4 @@ def _title(text: str) -> Spec:
 
 
 def _colour(i: int) -> Spec:
-    return css(f"series-{i % N_COLOURS + 1}")
+    return css(f"series-{i % _N_COLOURS + 1}")

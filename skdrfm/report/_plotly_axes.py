@@ -2,14 +2,16 @@
 
 import re
 from collections.abc import Iterable
+from itertools import count
 from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 
+from skdrfm._typing import AnyArray
 from skdrfm.panel._plot import time_axis
 from skdrfm.report._direction import turns
-from skdrfm.report._printable import label_text, printable
+from skdrfm.report._printable import label_text, printable, shorten
 
 Spec: TypeAlias = dict[str, Any]
 
@@ -42,8 +44,8 @@ def plain_text(text: str, longest: int | None = None) -> str:
         With HTML escaped; set apart from its neighbours where parts run from right to left.
     """
     text = printable(text)
-    if longest is not None and len(text) > longest:
-        text = f"{text[: longest * 2 // 3]}…{text[-(longest // 3 - 1) :]}"
+    if longest is not None:
+        text = shorten(text, longest)
     turning = turns(text)
     for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
         text = text.replace(character, entity)
@@ -52,12 +54,11 @@ def plain_text(text: str, longest: int | None = None) -> str:
 
 def distinct(names: Iterable[str]) -> list[str]:
     """Add a number to names that are the same, which plotly.js would draw at one place."""
-    seen: dict[str, int] = {}
-    found = []
+    found: dict[str, None] = {}
     for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        found.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
-    return found
+        numbered = (f"{name} ({number})" for number in count(2))
+        found[name if name not in found else next(other for other in numbered if other not in found)] = None
+    return list(found)
 
 
 def positions(index: pd.Index, *, numbers: bool = True) -> tuple[list[Any], Spec]:
@@ -73,22 +74,11 @@ def positions(index: pd.Index, *, numbers: bool = True) -> tuple[list[Any], Spec
     return distinct(plain_text(label_text(name), LONGEST_NAME) for name in index), {"type": "category"}
 
 
-def borders(starts: pd.Series, ends: pd.Series) -> tuple[list[Any], list[Any], Spec]:
-    """Find left ends and lengths of bars; the last period belongs to its bar, so one of a single date has a length."""
-    both = pd.Index(pd.concat([starts, ends], ignore_index=True))
-    places = time_axis(both)
-    if np.issubdtype(np.asarray(places).dtype, np.datetime64):
-        left, last = pd.DatetimeIndex(places[: len(starts)]), pd.DatetimeIndex(places[len(starts) :])
-        days = pd.DatetimeIndex(places).day
-        # Dates that keep to the start or to the end of their months stand for months.
-        monthly = bool((days == 1).all() or (days >= 25).all())
-        right = last + (pd.DateOffset(months=1) if monthly else pd.Timedelta(days=1))
-        lengths = (right - left) // pd.Timedelta(milliseconds=1)
-        return list(left.strftime("%Y-%m-%d")), lengths.tolist(), {"type": "date"}
-    # Labels that cannot be read as dates are drawn by their order.
-    numbers = both.to_numpy() if pd.api.types.is_numeric_dtype(both.dtype) else pd.factorize(both, sort=True)[0]
-    left, right = numbers[: len(starts)], numbers[len(starts) :] + 1
-    return left.tolist(), (right - left).tolist(), {"type": "linear"}
+def lying_bars(starts: AnyArray, lengths: AnyArray) -> tuple[list[Any], list[Any], Spec]:
+    """Write left ends and lengths of bars, moments or numbers, and their axis."""
+    if starts.dtype.kind == "M":
+        return starts.astype("datetime64[D]").astype(str).tolist(), lengths.astype(int).tolist(), {"type": "date"}
+    return starts.tolist(), lengths.tolist(), {"type": "linear"}
 
 
 def _stamps(index: pd.Index) -> pd.DatetimeIndex | None:

@@ -8,11 +8,17 @@ from typing import Any
 import pandas as pd
 
 from skdrfm.panel._plot import short_date
-from skdrfm.report._content import Table
+from skdrfm.report._content import Table, Text
+
+MANIFEST_TITLE = "Appendix: manifest"
 
 # Line ends of Unicode, and the two overrides that would turn round what is written after a name.
 _AS_CODE = "\u2028\u2029\u202d\u202e"
-_RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]")
+RIGHT_TO_LEFT = "\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff"
+"""Letters of scripts from right to left, as ranges of a regular expression."""
+
+_RIGHT_TO_LEFT = re.compile(f"[{RIGHT_TO_LEFT}]")
+_BLANK_LINE = re.compile(r"\n\s*\n")
 
 
 def printable(text: object) -> str:
@@ -55,6 +61,76 @@ def label_text(label: object) -> str:
         Printable text.
     """
     return "" if label is None else printable(short_date(label))
+
+
+def shorten(text: str, longest: int) -> str:
+    """Leave out the middle of a long name; names often differ at their ends.
+
+    Parameters
+    ----------
+    text : str
+        The name.
+    longest : int
+        Characters to keep at most.
+
+    Returns
+    -------
+    str
+        The name, or its first two thirds, an ellipsis and its end.
+    """
+    head = longest * 2 // 3
+    return text if len(text) <= longest else f"{text[:head]}…{text[head + 1 - longest :]}"
+
+
+def paragraphs(text: Text) -> list[str]:
+    """Cut a text at its blank lines.
+
+    Parameters
+    ----------
+    text : Text
+        The text.
+
+    Returns
+    -------
+    list of str
+        Printable paragraphs, at least one.
+    """
+    return _BLANK_LINE.split(printable(text.text))
+
+
+def notes_of(table: Table) -> list[str]:
+    """Say what stands below a table that is read without colours.
+
+    Parameters
+    ----------
+    table : Table
+        The table.
+
+    Returns
+    -------
+    list of str
+        What bold figures are, where there are any, and the note of the table.
+    """
+    has_best = any(table.best_rows().values())
+    return ["Bold: the best figure of its column."] * has_best + [table.note] * bool(table.note)
+
+
+def manifest_table(manifest: Mapping[str, Any]) -> Table:
+    """Put a manifest into a table.
+
+    Parameters
+    ----------
+    manifest : mapping
+        The manifest, not empty.
+
+    Returns
+    -------
+    Table
+        A row for each entry of `flat_manifest`.
+    """
+    names, values = zip(*flat_manifest(manifest), strict=True)
+    frame = pd.DataFrame({"Value": values}, index=pd.Index(names, name="Entry"), dtype=object)
+    return Table("What is needed to make this report again.", frame)
 
 
 def flat_manifest(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -1,6 +1,5 @@
 """A study from its folder."""
 
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,10 +8,12 @@ import numpy as np
 import pandas as pd
 
 from skdrfm._typing import AnyArray
-from skdrfm.exceptions import CoverageWarning, PanelFileError
+from skdrfm.exceptions import PanelFileError
+from skdrfm.metrics._frozen import frozen_frame, frozen_series
 from skdrfm.model_selection import WalkForwardResult
 from skdrfm.portfolio import BacktestResult, backtest
 from skdrfm.report._labels import TEXT, labels_from
+from skdrfm.report._sections_quiet import without_coverage_warnings
 from skdrfm.report._study_folder import MANIFEST, StudyFolder
 from skdrfm.study import StudyResult
 
@@ -100,7 +101,7 @@ def _predictions(files: StudyFolder) -> "tuple[pd.Series[Any], dict[str, pd.Seri
         about = files.labels["realised"]
         realised = pd.Series(columns[2].to_numpy(), index=index, name=about["name"]).astype(about["type"])
         found = {
-            name: pd.Series(_frozen(columns[j].to_numpy()), index=index, name="prediction", copy=False)
+            name: frozen_series(columns[j].to_numpy(), index, name="prediction")
             for j, name in enumerate(header[3:], start=3)
         }
     return realised, found
@@ -138,10 +139,9 @@ def _results(
             by_window = windows.assign(fitted_in=own[2].to_numpy().astype("int64"), fit_seconds=own[3].to_numpy())
             found: dict[str, Any] = {}
             if name in members:
-                spread = _frozen(members[name].std(axis=1, ddof=1))
-                found["spread"] = pd.Series(spread, index=series.index, name="spread", copy=False)
+                found["spread"] = frozen_series(members[name].std(axis=1, ddof=1), series.index, name="spread")
                 seeds = pd.RangeIndex(members[name].shape[1], name="seed")
-                found["seed_predictions"] = pd.DataFrame(members[name], index=series.index, columns=seeds, copy=False)
+                found["seed_predictions"] = frozen_frame(members[name], series.index, seeds)
             results[name] = WalkForwardResult(predictions=series, windows=by_window, **found)
     return results
 
@@ -150,10 +150,8 @@ def _members(files: StudyFolder) -> dict[str, AnyArray]:
     """Predictions of the members of each ensemble, of shape (n_predictions, n_seeds)."""
     header, columns = files.cells("seed_predictions", texts=(0, 1))
     return {
-        name: _frozen(
-            # Row by row in memory, as they were made: the order of sums, and so their last bit, depends on it.
-            np.ascontiguousarray(columns[[j for j in range(2, len(header)) if header[j] == name]].to_numpy())
-        )
+        # Row by row in memory, as they were made: the order of sums, and so their last bit, depends on it.
+        name: np.ascontiguousarray(columns[[j for j in range(2, len(header)) if header[j] == name]].to_numpy())
         for name in dict.fromkeys(header[2:])
     }
 
@@ -167,9 +165,8 @@ def _backtests(
         n_quantiles, cost = int(options["n_quantiles"]), float(options["cost"])
     header, columns = files.cells("long_short_returns", texts=(0,))
     found = {}
-    with files.reading("long_short_returns"), warnings.catch_warnings():
-        # What could not be used was said when the study ran, and is counted in the results.
-        warnings.simplefilter("ignore", CoverageWarning)
+    # What could not be used was said when the study ran, and is counted in the results.
+    with files.reading("long_short_returns"), without_coverage_warnings():
         for name, series in predictions.items():
             found[name] = backtest(series, realised, n_quantiles=n_quantiles, cost=cost)
             written = columns[header.index(name, 1)].to_numpy()
@@ -227,8 +224,3 @@ def _findings(files: StudyFolder) -> pd.DataFrame:
 def _scalars(dates: pd.Index) -> list[Any]:
     """Dates one by one, numbers in the width that they have."""
     return list(dates.to_numpy() if pd.api.types.is_numeric_dtype(dates.dtype) else dates)
-
-
-def _frozen(values: AnyArray) -> AnyArray:
-    values.setflags(write=False)
-    return values

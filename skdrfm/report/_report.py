@@ -1,6 +1,6 @@
 """Results as a document that can be opened, sent and printed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -89,7 +89,7 @@ class BacktestReport:
     ) -> None:
         backtests, study = _read(results)
         _check_comparable(backtests)
-        _check_trials(n_trials, trial_sharpe_ratios)
+        ratios = _check_trials(n_trials, trial_sharpe_ratios)
         _check_type(comparison, ExplainerComparison, "comparison", "compare_explainers(...)")
         _check_type(audit, LeakageReport, "audit", "audit_leakage(...)")
         data = study.manifest.get("data", {}) if study is not None else {}
@@ -99,7 +99,7 @@ class BacktestReport:
             source=data.get("source") if source is None else source,
             simulated=bool(simulated or data.get("simulated", False)),
             n_trials=n_trials,
-            trial_sharpe_ratios=tuple(float(figure) for figure in trial_sharpe_ratios),
+            trial_sharpe_ratios=ratios,
             comparison=comparison,
             audit=audit,
         )
@@ -209,7 +209,7 @@ def _check_comparable(backtests: Mapping[str, BacktestResult]) -> None:
             f"Backtests of one report must have the same periods_per_year. Got {got}. Write a report for each, or "
             "backtest them with the same periods."
         )
-    kinds = {name: pd.Index(result.long_short.index).inferred_type for name, result in backtests.items()}
+    kinds = {name: _kind_of_dates(result.long_short.index) for name, result in backtests.items()}
     if len(set(kinds.values())) > 1:
         got = ", ".join(f"{kind} of {name!r}" for name, kind in kinds.items())
         raise PanelError(
@@ -218,17 +218,28 @@ def _check_comparable(backtests: Mapping[str, BacktestResult]) -> None:
         )
 
 
-def _check_trials(n_trials: Any, trial_sharpe_ratios: Any) -> None:
+def _kind_of_dates(dates: pd.Index) -> str:
+    """Name the dates that can stand in one table: periods of one length, and times with or without a zone."""
+    if isinstance(dates, pd.PeriodIndex):
+        return str(dates.dtype)
+    zoned = isinstance(dates, pd.DatetimeIndex) and dates.tz is not None
+    return f"{dates.inferred_type} with a time zone" if zoned else dates.inferred_type
+
+
+def _check_trials(n_trials: Any, trial_sharpe_ratios: Any) -> tuple[float, ...]:
+    """Check what is said about other trials, and read their Sharpe ratios once."""
     if n_trials is not None and not (_is_finite(n_trials) and n_trials >= 2):
         raise ValueError(
             f"'n_trials' must be a number of at least 2, or None. Got {n_trials!r}. One strategy that was not chosen "
             "from others has no deflated Sharpe ratio: leave it out."
         )
-    if isinstance(trial_sharpe_ratios, str) or not all(_is_finite(figure) for figure in trial_sharpe_ratios):
+    ratios = tuple(trial_sharpe_ratios) if isinstance(trial_sharpe_ratios, Iterable) else (None,)
+    if not all(_is_finite(figure) for figure in ratios):
         raise ValueError(
             f"'trial_sharpe_ratios' must be finite numbers. Got {trial_sharpe_ratios!r}. Leave out trials without a "
-            "Sharpe ratio, and count them in n_trials."
+            "Sharpe ratio, and count them in n_trials; pass a list also of one."
         )
+    return tuple(float(figure) for figure in ratios)
 
 
 def _is_finite(value: Any) -> bool:

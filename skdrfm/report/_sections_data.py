@@ -5,9 +5,9 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
+from skdrfm.panel._plot import short_date
 from skdrfm.report._content import Block, Chart, Section, Table, Text
-from skdrfm.report._sections_forecasts import as_rows
-from skdrfm.report._sections_subject import Absent, Part, Subject, chart_dates, date_text, plural
+from skdrfm.report._sections_subject import Absent, Part, Subject, as_rows, chart_dates, plural
 from skdrfm.report._tables import row_counts
 
 _NO_STUDY = "backtests do not say what their forecasts were made from"
@@ -30,11 +30,12 @@ def windows_part(subject: Subject) -> Part:
     if subject.study is None:
         return Part(None, (Absent("the fold plan", _NO_STUDY),))
     windows = subject.study.windows
-    shown = windows.iloc[[0, -1]] if len(windows) > 1 else windows
-    borders = shown[list(_BORDERS)].map(date_text).rename(columns=_BORDERS)
+    ends = sorted({0, len(windows) - 1})
+    shown = windows.iloc[ends]
+    borders = shown[list(_BORDERS)].map(short_date).rename(columns=_BORDERS)
     sizes = shown[[name for name in _SIZES if name in windows]].rename(columns=_SIZES)
     # Numbers from 1, as people count.
-    numbers = [str(i + 1) for i in ([0, len(windows) - 1] if len(windows) > 1 else [0])]
+    numbers = [str(i + 1) for i in ends]
     table = pd.concat([borders, sizes], axis=1).set_axis(numbers, axis=0).rename_axis("Window")
     blocks = (
         Chart(
@@ -47,7 +48,7 @@ def windows_part(subject: Subject) -> Part:
             "when its last return is known, so no test bar may begin before its training bar ends.",
         ),
         Table(
-            caption="First and last window" if len(windows) > 1 else "The window",
+            caption="First and last window" if len(ends) > 1 else "The window",
             frame=table,
             formats=dict.fromkeys(sizes.columns, ",d"),
         ),
@@ -89,7 +90,7 @@ def coverage_part(subject: Subject) -> Part:
         {
             "Mean": coverage.mean(),
             "Lowest": coverage.min(),
-            "Date of the lowest": coverage.idxmin().map(date_text),
+            "Date of the lowest": coverage.idxmin().map(short_date),
         }
     )
     blocks = (

@@ -110,7 +110,8 @@ def agreement_part(subject: Subject) -> Part:
         because = "explainers were not compared: pass comparison=compare_explainers(...), or evidence=True to run_study"
         return Part(None, (Absent(what, because),))
     agreement = agreement.set_axis([str(name) for name in agreement.columns], axis=1).rename_axis("Method")
-    blocks: list[Block] = [Text(text) for text in _lrp_against_shap(agreement, by)]
+    verdict = _lrp_against_shap(agreement, by)
+    blocks: list[Block] = [Text(verdict)] if verdict else []
     blocks.append(
         Table(
             caption=f"Rank correlation of relevances by {by} of each pair of explainers, mean over the explained rows"
@@ -149,15 +150,13 @@ def _explained(study: StudyResult) -> str:
     return f" ({found['model']}, {plural(found['rows_explained'], 'row')} of {date})"
 
 
-def _lrp_against_shap(agreement: pd.DataFrame, by: str) -> list[str]:
-    """One sentence for each pair of a relevance rule and an explainer of shap."""
+def _lrp_against_shap(agreement: pd.DataFrame, by: str) -> str:
+    """Say in one sentence how each relevance rule agrees with each explainer of shap; empty without such a pair."""
     rules = [name for name in agreement.index if str(name).startswith(("lrp", "rudder", "arras"))]
     shap = [name for name in agreement.index if str(name).startswith("shap")]
     pairs = [(rule, other, agreement.loc[rule, other]) for rule in rules for other in shap]
-    if not pairs:
-        return []
     parts = [f"{value:.2f} for {rule} and {other}" for rule, other, value in pairs if pd.notna(value)]
-    return [f"Relevance propagation against SHAP: rank correlation by {by} of {listed(parts)}."] if parts else []
+    return f"Relevance propagation against SHAP: rank correlation by {by} of {listed(parts)}." if parts else ""
 
 
 def _means(frames: Mapping[str, pd.DataFrame], caption: str, spec: str, note: str = "") -> Table:

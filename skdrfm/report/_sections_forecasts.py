@@ -10,7 +10,7 @@ from skdrfm.report._sections_subject import (
     Absent,
     Part,
     Subject,
-    chart_dates,
+    as_rows,
     listed,
     over_dates,
     why_missing,
@@ -122,12 +122,3 @@ def _by_month(by_date: pd.DataFrame) -> Chart:
         reference=0.0,
         reading=f"Rank correlation of forecast and return. {START.format(period='month')} {reading}",
     )
-
-
-def as_rows(frame: pd.DataFrame) -> pd.DataFrame:
-    """Lay a frame of dates out for a heatmap: its columns as rows, months as the labels of columns."""
-    dates = chart_dates(frame.index)
-    labels = dates.strftime("%Y-%m") if isinstance(dates, pd.DatetimeIndex) else dates.astype(str)
-    if not labels.is_unique:
-        labels = dates.astype(str)
-    return frame.set_axis(pd.Index(labels), axis=0).set_axis([str(name) for name in frame.columns], axis=1).T

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from skdrfm.report._sections_subject import Subject, date_text
+from skdrfm.panel._plot import short_date
+from skdrfm.report._sections_subject import Subject
 from skdrfm.utils._fingerprint import package_versions
 
 
@@ -33,8 +34,8 @@ def manifest_of(subject: Subject, title: str) -> dict[str, Any]:
         return {**subject.study.manifest, **data, "report": {"title": title, **trials}}
     options = {
         name: {
-            "first_date": date_text(result.long_short.index[0]),
-            "last_date": date_text(result.long_short.index[-1]),
+            "first_date": short_date(result.long_short.index[0]),
+            "last_date": short_date(result.long_short.index[-1]),
             "n_quantiles": result.quantile_returns.shape[1] or None,
             "cost": _rate(result.cost),
             "borrow_fee": _rate(result.borrow_fee),

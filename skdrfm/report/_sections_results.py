@@ -1,7 +1,7 @@
 """What was tested, and the main figures."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -10,12 +10,12 @@ from skdrfm.inspection._audit_panel import AuditPanel
 from skdrfm.inspection._audit_report import NotApplicableError
 from skdrfm.inspection._audit_units import find_survivorship
 from skdrfm.panel import assets_of, dates_of
+from skdrfm.panel._plot import short_date
 from skdrfm.report._content import Section, Table, Text
 from skdrfm.report._sections_audit import audit_errors
 from skdrfm.report._sections_subject import (
     Part,
     Subject,
-    date_text,
     listed,
     plural,
     sentences,
@@ -67,9 +67,9 @@ def _backtest_lede(subject: Subject) -> str:
     count = len(subject.names)
     return (
         f"{'One strategy' if count == 1 else f'{count:,} strategies'}, followed over "
-        f"{plural(dates.nunique(), 'date')} from {date_text(dates.min())} to {date_text(dates.max())}. Dates are those "
-        f"from which positions are held; a return is earned over the {subject.period} after its date. A back-test is "
-        "no promise of future returns."
+        f"{plural(dates.nunique(), 'date')} from {short_date(dates.min())} to {short_date(dates.max())}. Dates are "
+        f"those from which positions are held; a return is earned over the {subject.period} after its date. A "
+        "back-test is no promise of future returns."
     )
 
 
@@ -113,14 +113,14 @@ def _survivorship(study: StudyResult) -> list[str]:
 
 
 def _main_table(study: StudyResult) -> Table:
-    table = study.table.rename_axis("Model")
+    table = study.table
     first, last = earned_months(study)
     marked = "; the best figure of each column is marked" if len(table) > 1 else ""
     return Table(
         caption=f"Figures of this study: long/short portfolio after costs, {first} to {last}{marked}",
         frame=_labelled(table),
         formats=_formats(table),
-        best={COLUMNS[name].label: COLUMNS[name].best for name in table.columns},
+        best=_best(table),
         readings={COLUMNS[name].label: COLUMNS[name].reading for name in table.columns},
         note=why_missing(table, _REASONS),
     )
@@ -129,7 +129,7 @@ def _main_table(study: StudyResult) -> Table:
 def _published_table() -> Table:
     return Table(
         caption="Published figures, for comparison (Table 4 of the paper)",
-        frame=_labelled(PUBLISHED.rename_axis("Model")),
+        frame=_labelled(PUBLISHED),
         formats=_formats(PUBLISHED),
         note=f"{PUBLISHED_LABEL}.",
     )
@@ -149,7 +149,7 @@ def _main_table_of_backtests(subject: Subject) -> Table:
         caption=f"Figures per year after costs{marked}",
         frame=_labelled(table),
         formats=_formats(table),
-        best={COLUMNS[name].label: COLUMNS[name].best for name in table.columns},
+        best=_best(table),
         readings={
             "Return [%]": f"Mean return of a {subject.period} times {factor}.",
             "Volatility [%]": f"Standard deviation of the returns of a {subject.period} times the square root of "
@@ -172,6 +172,10 @@ _LABELS = {name: column.label for name, column in COLUMNS.items()}
 
 def _formats(table: pd.DataFrame) -> dict[str, str]:
     return {COLUMNS[name].label: f".{COLUMNS[name].decimals}f" for name in table.columns}
+
+
+def _best(table: pd.DataFrame) -> dict[str, Literal["max", "min"]]:
+    return {COLUMNS[name].label: COLUMNS[name].best for name in table.columns}
 
 
 def _facts_of_study(study: StudyResult) -> Table:
@@ -203,8 +207,8 @@ def _facts_of_backtests(subject: Subject) -> Table:
     for name, result in subject.backtests.items():
         summary = subject.summaries.loc[name]
         rows[name] = {
-            "First date": date_text(result.long_short.index[0]),
-            "Last date": date_text(result.long_short.index[-1]),
+            "First date": short_date(result.long_short.index[0]),
+            "Last date": short_date(result.long_short.index[-1]),
             "Dates": summary["Dates"],
             "Without portfolio": summary["Dates without portfolio"],
             "Names, median": float(result.n_names.median()),

@@ -3,8 +3,9 @@
 import pandas as pd
 
 from skdrfm.metrics import drawdown_periods
+from skdrfm.panel._plot import short_date
 from skdrfm.report._content import Section, Table, Text
-from skdrfm.report._sections_subject import START, Part, Subject, date_text, sentences, why_missing
+from skdrfm.report._sections_subject import START, Part, Subject, sentences, why_missing
 
 _FIGURES = {
     "Volatility": ".2%",
@@ -97,4 +98,4 @@ def _drawdowns(subject: Subject) -> Table | Text:
 
 
 def _date(date: object, missing: str) -> str:
-    return missing if pd.isna(date) else date_text(date)  # type: ignore[call-overload]
+    return missing if pd.isna(date) else short_date(date)  # type: ignore[call-overload]

@@ -1,6 +1,6 @@
 """Whether figures could be luck: of a short history, of many trials, of one pair of models."""
 
-from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from skdrfm.metrics import (
     probabilistic_sharpe_ratio,
     probability_of_backtest_overfitting,
 )
+from skdrfm.panel import dates_of
 from skdrfm.report._content import Block, Section, Table, Text
 from skdrfm.report._sections_subject import Absent, Part, Subject, by_model, plural, sentences, why_missing
 from skdrfm.study import StudyResult
@@ -41,10 +42,10 @@ def significance_part(subject: Subject) -> Part:
 
 def _by_model(subject: Subject) -> Table:
     per_year, forecasts = subject.periods_per_year, subject.forecasts
-    rows: dict[str, dict[str, float]] = {}
+    rows: dict[str, dict[str, Any]] = {}
     for name, result in subject.backtests.items():
         summary, returns = subject.summaries.loc[name], result.long_short.dropna()
-        row = {"Dates": float(len(returns)), "t of return": summary["Newey-West t"]}
+        row: dict[str, Any] = {"Dates": float(len(returns)), "t of return": summary["Newey-West t"]}
         if forecasts is not None:
             row["t of rank IC"] = forecasts.loc[name, "Newey-West t of rank IC"]
         enough = len(returns) > 1
@@ -89,7 +90,7 @@ def _readings(subject: Subject) -> dict[str, str]:
 
 
 def _trials(subject: Subject) -> str:
-    if len(subject.trials) < 2:
+    if not _can_deflate(subject):
         return ""
     others = len(subject.trial_sharpe_ratios)
     also = f" and {plural(others, 'other')}" if others else ""
@@ -100,12 +101,16 @@ def _trials(subject: Subject) -> str:
     )
 
 
+def _can_deflate(subject: Subject) -> bool:
+    return len(subject.trials) > 1 and len(subject.common_returns) > 1
+
+
 def _n_trials(subject: Subject) -> float:
     return float(len(subject.trials) if subject.n_trials is None else subject.n_trials)
 
 
 def _deflated(subject: Subject, name: str) -> float:
-    if len(subject.trials) < 2 or len(subject.common_returns) < 2:
+    if not _can_deflate(subject):
         return np.nan
     return deflated_sharpe_ratio(
         subject.common_returns[name],
@@ -151,8 +156,7 @@ def _diebold_mariano(study: StudyResult | None) -> list[Block] | Absent:
         return Absent(what, "backtests hold no forecasts to compare")
     if len(study.results) < 2:
         return Absent(what, "they need at least two models")
-    n_dates = study.realised.index.get_level_values("date").nunique()
-    if n_dates < 2:
+    if dates_of(study.realised).nunique() < 2:
         return Absent(what, "they need at least two test months")
     predictions = {str(name): result.predictions for name, result in study.results.items()}
     found = diebold_mariano(study.realised, predictions)
@@ -188,13 +192,6 @@ def _diebold_mariano(study: StudyResult | None) -> list[Block] | Absent:
 
 
 def _matrix(caption: str, frame: pd.DataFrame, spec: str, *, note: str) -> Table:
-    cells = {
-        name: ["" if row == name else value for row, value in column.items()]
-        for name, column in _columns(frame).items()
-    }
+    cells = {name: ["" if row == name else value for row, value in column.items()] for name, column in frame.items()}
     table = pd.DataFrame(cells, index=frame.index, dtype=object).rename_axis("Model")
     return Table(caption, table, formats=dict.fromkeys(frame.columns, spec), note=note)
-
-
-def _columns(frame: pd.DataFrame) -> Mapping[str, "pd.Series[float]"]:
-    return {str(name): frame[name] for name in frame.columns}

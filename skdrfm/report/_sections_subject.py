@@ -17,7 +17,7 @@ from skdrfm.report._content import Section
 from skdrfm.report._sections_quiet import without_coverage_warnings
 from skdrfm.study import StudyResult
 
-_PERIODS = {1: "year", 4: "quarter", 12: "month", 52: "week", 252: "trading day", 365: "day"}
+_PERIODS: dict[float, str] = {1: "year", 4: "quarter", 12: "month", 52: "week", 252: "trading day", 365: "day"}
 START = "Each date begins a holding period: its return is earned over the {period} after it."
 
 
@@ -99,7 +99,7 @@ class Subject:
     @property
     def period(self) -> str:
         """A period in words, such as "month"."""
-        return _PERIODS.get(int(self.periods_per_year), "period") if self.periods_per_year % 1 == 0 else "period"
+        return _PERIODS.get(self.periods_per_year, "period")
 
     @cached_property
     def summaries(self) -> pd.DataFrame:
@@ -149,15 +149,18 @@ def chart_dates(dates: pd.Index) -> pd.Index:
         return dates.rename(None)
 
 
-def date_text(date: Any) -> str:
-    """Write a date without a time of day that says nothing."""
-    text = str(date)
-    return text.removesuffix(" 00:00:00") if isinstance(date, pd.Timestamp) else text
-
-
 def over_dates(frame: pd.DataFrame) -> pd.DataFrame:
     """Put the dates of a frame into the form in which they are drawn, names of columns as text."""
     return frame.set_axis(chart_dates(frame.index), axis=0).set_axis([str(name) for name in frame.columns], axis=1)
+
+
+def as_rows(frame: pd.DataFrame) -> pd.DataFrame:
+    """Lay a frame of dates out for a heatmap: its columns as rows, months as the labels of columns."""
+    dates = chart_dates(frame.index)
+    labels = dates.strftime("%Y-%m") if isinstance(dates, pd.DatetimeIndex) else dates.astype(str)
+    if not labels.is_unique:
+        labels = dates.astype(str)
+    return frame.set_axis(pd.Index(labels), axis=0).set_axis([str(name) for name in frame.columns], axis=1).T
 
 
 def why_missing(frame: pd.DataFrame, reasons: Mapping[str, str]) -> str:

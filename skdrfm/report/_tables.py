@@ -1,6 +1,7 @@
 """Numbers of a study as tables: for files, for the page and for the terminal."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import pandas as pd
 
@@ -36,7 +37,7 @@ class Column:
 
     label: str
     decimals: int
-    best: str
+    best: Literal["max", "min"]
     reading: str
 
 

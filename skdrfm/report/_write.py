@@ -70,24 +70,20 @@ def write_study(study: StudyResult, folder: str | Path, *, source: str | None = 
     ...     page.name, page.stat().st_size > 10_000
     ('index.html', True)
     """
-    before = study.manifest.get("data", {})
-    data = {
-        "source": before.get("source") if source is None else source,
-        "simulated": bool(simulated or before.get("simulated", False)),
-    }
-    study = replace(study, manifest={**study.manifest, "data": data})
+    content = BacktestReport(study, source=source, simulated=simulated).content
+    study = replace(study, manifest={**study.manifest, "data": content.manifest["data"]})
     files = {f"{name}.csv": write_table(name, table).encode() for name, table in study_tables(study).items()}
     files[MANIFEST] = _manifest(study, files)
     page = fault = None
     try:
-        page = render_html(BacktestReport(study).content).encode()
+        page = render_html(content).encode()
     except MissingDependencyError as error:
         fault = error
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        _write(folder / name, content)
+    for name, raw in files.items():
+        _write(folder / name, raw)
     former = [name for name in (*(f"{stem}.csv" for stem in OPTIONAL), *_FORMER) if name not in files]
     for name in former if page is not None else [*former, _PAGE]:
         (folder / name).unlink(missing_ok=True)

@@ -8,22 +8,36 @@ import pandas as pd
 
 from skdrfm.descriptors import GROUPS
 from skdrfm.exceptions import PanelError, SplitError
+from skdrfm.explanation._aggregation import check_groups
 from skdrfm.factor_model import paper_models
 from skdrfm.model_selection import WalkForwardSplit
 from skdrfm.panel import LaggedPanel, check_aligned, dates_of
-from skdrfm.panel._index import calendar_ordinals
+from skdrfm.panel._index import calendar_ordinals, check_is_series
 from skdrfm.preprocessing import CrossSectionalRankScaler
+from skdrfm.utils.validation import describe_first
 
 
 def resolve_models(models: Mapping[str, Any] | Sequence[str] | None, random_state: int) -> dict[str, Any]:
     """Turn names into the paper's models; a mapping of estimators is taken as it is."""
     if isinstance(models, Mapping):
+        if not models or not all(isinstance(name, str) for name in models):
+            raise ValueError(
+                "'models' must map names, which are text, to models, at least one. Got "
+                f"{describe_first(list(models)) or 'none'}. Pass {{'Mine': model}}."
+            )
         return dict(models)
     known = paper_models(random_state)
+    if models is not None and (isinstance(models, str) or not hasattr(models, "__iter__")):
+        raise ValueError(
+            f"'models' must be a list of names among {', '.join(known)}, or a mapping of names to models. Got "
+            f"{models!r}. Pass {[models] if isinstance(models, str) else '{name: model}'}."
+        )
     names = list(known) if models is None else list(models)
     unknown = [name for name in names if name not in known]
     if unknown or not names:
-        raise ValueError(f"'models' must name some of {', '.join(known)}. Got {', '.join(unknown) or 'none'}.")
+        raise ValueError(
+            f"'models' must name some of {', '.join(known)}. Got {', '.join(map(str, unknown)) or 'none'}."
+        )
     return {name: known[name] for name in names}
 
 
@@ -32,10 +46,19 @@ def resolve_groups(
 ) -> dict[str, tuple[str, ...]]:
     """Group the descriptors at hand, the rest as "Other"."""
     given = GROUPS if groups is None else groups
+    for group, names in given.items():
+        if isinstance(names, str):
+            raise PanelError(
+                f"Each group must have a list of descriptors. Got the text {names!r} for {group!r}. Pass "
+                f"{{{group!r}: {[names]!r}}}."
+            )
     grouping = {group: tuple(name for name in names if name in descriptors) for group, names in given.items()}
     grouped = {name for names in grouping.values() for name in names}
     other = tuple(name for name in descriptors if name not in grouped)
-    return {group: names for group, names in {**grouping, "Other": other}.items() if names}
+    grouping["Other"] = (*grouping.get("Other", ()), *other)
+    found = {group: names for group, names in grouping.items() if names}
+    check_groups(found, tuple(descriptors))
+    return found
 
 
 def rank_and_stack(X: pd.DataFrame, lags: Sequence[int]) -> tuple[LaggedPanel, dict[str, int]]:
@@ -77,7 +100,15 @@ def prepare(
 ) -> tuple[LaggedPanel, "pd.Series[Any]", dict[str, int], dict[str, int]]:
     """Rank, stack, and keep the rows of the universe whose forward return is known; count what is left out."""
     if universe is not None:
+        check_is_series(universe, name="universe")
         check_aligned(X, universe, y_name="universe")
+        wrong = universe[~universe.isin([True, False])]
+        if len(wrong):
+            raise PanelError(
+                f"universe must be True or False in each row. Got {describe_first(list(wrong.unique()))} in "
+                f"{len(wrong)} of {len(universe)} rows. Say what a missing value means: "
+                "universe.fillna(False).astype(bool)."
+            )
     lagged, missing = rank_and_stack(X, lags)
     target = lagged.align(y)
     rows = {"given": len(X), "dropped_without_full_history": len(X) - len(lagged)}
@@ -115,16 +146,17 @@ def limit_months(
                 f"{pd.Period(ordinal=int(earned.min()), freq='M')} to {pd.Period(ordinal=int(earned.max()), freq='M')}."
             )
         first_test_date = tested.min()
-        formation = np.sort(dates[keep].unique())
-        position = int(np.searchsorted(formation, np.asarray([first_test_date], dtype=formation.dtype)[0]))
+        formation = dates[keep].unique().sort_values()
+        position = int(formation.searchsorted(first_test_date))
         keep &= np.asarray(dates >= formation[max(0, position - train_size)])
     return X[keep], y[keep], WalkForwardSplit(train_size, first_test_date=first_test_date)
 
 
 def _month(text: str, name: str) -> int:
     try:
+        # A missing month becomes NaT, which has no ordinal.
         return int(pd.Period(text, freq="M").ordinal)
-    except ValueError as error:
+    except (ValueError, AttributeError) as error:
         raise SplitError(f"{name!r} must be a month such as '2009-01'. Got {text!r}.") from error
 
 

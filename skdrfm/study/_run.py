@@ -3,14 +3,17 @@
 import platform
 import time
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from skdrfm.exceptions import SplitError
 from skdrfm.model_selection import WalkForwardResult, walk_forward_predict
 from skdrfm.model_selection._members import random_parameters
 from skdrfm.panel import check_aligned, check_panel_index
+from skdrfm.panel._index import check_is_series
 from skdrfm.panel._lags import PAPER_LAGS
 from skdrfm.portfolio import backtest
 from skdrfm.study._evidence import gather_evidence
@@ -18,10 +21,12 @@ from skdrfm.study._figures import coverage_of, table_of, top_quantile
 from skdrfm.study._prepare import check_enough_assets, limit_months, prepare, resolve_groups, resolve_models
 from skdrfm.study._result import StudyResult
 from skdrfm.utils._fingerprint import data_fingerprint, package_versions
+from skdrfm.utils._param_validation import Interval
 from skdrfm.utils.validation import check_whole
 
 # Most wanted first.
 EXPLAINED = ("LSTM+LRP", "DNN+LRP", "Linear")
+_COSTS = Interval(Real, 0, None, closed="left")
 
 
 def run_study(
@@ -101,12 +106,13 @@ def run_study(
     Raises
     ------
     PanelError
-        If the panel is not indexed or aligned as it must be, a descriptor has no value at all, or there are fewer
-        assets than quantiles on every date.
+        If the panel is not indexed or aligned as it must be, the universe has other values than True and False, a
+        descriptor has no value at all or is in several groups, or there are fewer assets than quantiles on every date.
     SplitError
         If the months do not suffice.
     ValueError
-        If a model name is unknown, or refit_every or n_seeds is no positive integer.
+        If a model name is unknown, refit_every or n_seeds is no positive integer, n_quantiles no integer of at least
+        2, or the cost no number of at least 0.
     TypeError, UnsupportedLayerError
         If evidence is asked for and the model that it needs cannot be explained by all five explainers.
 
@@ -121,7 +127,16 @@ def run_study(
     began = time.perf_counter()
     check_whole(n_seeds, "n_seeds", owner="run_study")
     check_whole(refit_every, "refit_every", owner="run_study")
+    check_whole(train_size, "train_size", owner="run_study", error=SplitError)
+    # Portfolios are made after hours of fitting: what they cannot be made with is refused before.
+    check_whole(n_quantiles, "n_quantiles", owner="run_study", least=2)
+    if not _COSTS.is_satisfied_by(cost):
+        raise ValueError(
+            f"The 'cost' parameter of run_study must be {_COSTS}. Got {cost!r} instead. For costs "
+            "that differ by asset pass the predictions of the study to backtest."
+        )
     check_panel_index(X)
+    check_is_series(y, name="y")
     check_aligned(X, y)
     chosen = resolve_models(models, random_state)
     grouping = resolve_groups(list(X.columns), groups)
@@ -161,8 +176,8 @@ def run_study(
     manifest = {
         "title": "Comparison of factor models, walked forward",
         "dates": {
-            "first_formation": str(first.predictions.index.get_level_values("date").min()),
-            "last_formation": str(first.predictions.index.get_level_values("date").max()),
+            "first_formation": str(first.windows["test_start"].iloc[0]),
+            "last_formation": str(first.windows["test_end"].iloc[-1]),
             "n_test_months": len(first.windows),
         },
         "options": {

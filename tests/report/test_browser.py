@@ -51,7 +51,7 @@ def make_content():
     windows = pd.DataFrame(
         {
             "start": [day for pair in zip(starts, months, strict=True) for day in pair],
-            "end": [day for pair in zip(months - pd.DateOffset(months=1), months, strict=True) for day in pair],
+            "end": [day for pair in zip(months, months + pd.DateOffset(months=1), strict=True) for day in pair],
             "kind": ["Training", "Test"] * 96,
         },
         index=np.repeat(np.arange(1, 97), 2),

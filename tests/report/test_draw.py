@@ -47,6 +47,7 @@ CHARTS = {
     "many lines": Chart("c", pd.DataFrame(normal(96, 20), MONTHS, [f"Quantile {i}" for i in range(20)])),
     "monthly bars": Chart("c", pd.DataFrame(normal(96, 1), MONTHS, ["Rank IC"]), "bar", reference=0),
     "few bars": Chart("c", pd.DataFrame(normal(5, 1), [f"Quantile {i}" for i in range(5)], ["a"]), "bar"),
+    "five years": Chart("c", pd.DataFrame(normal(5, 1), MONTHS[:60:12], ["a"]), "bar"),
     "35 bars": Chart("c", pd.DataFrame(normal(5, 7), [f"Quantile {i}" for i in range(5)], MODELS), "bar"),
     "long names": Chart(
         "c", pd.DataFrame(normal(16, 2), [f"{name} of the last published report" for name in DESCRIPTORS]), "bar"
@@ -191,6 +192,17 @@ def test_negative_figures_are_stacked_below_zero():
     assert (vertices(first)[:, 1].min(), vertices(first)[:, 1].max()) == (-1, 1)
     assert (vertices(second)[:, 1].min(), vertices(second)[:, 1].max()) == (-4, 0)
     assert (vertices(third)[:, 1].min(), vertices(third)[:, 1].max()) == (0, 5)
+
+
+@pytest.mark.parametrize(
+    "labels", [MONTHS[:60:12], MONTHS[:5].strftime("%Y-%m-%d"), pd.Index([202001, 202002, 202003])]
+)
+def test_a_few_bars_of_dates_stand_at_their_labels(labels):
+    ax = draw_chart(Chart("c", pd.DataFrame({"a": np.ones(len(labels))}, labels), "bar")).axes[0]
+    assert [bar.get_x() + bar.get_width() / 2 for bar in ax.patches] == pytest.approx(ax.get_xticks())
+    assert [label.get_text() for label in ax.get_xticklabels()] == [
+        f"{text[:4]}-{text.replace('-', '')[4:6]}" for text in labels.astype(str)
+    ]
 
 
 def test_cells_are_the_figures_and_missing_ones_are_masked():

@@ -185,6 +185,12 @@ class TestStructure:
         (caution,) = [element for element in page.elements if element.get("class") == "caution"]
         assert caution["text"].split() == ["Caution.", "Beware."]
 
+    def test_blank_lines_part_paragraphs(self):
+        blocks = (Text("One\nline.\n\nTwo."), Text("Too good.\n\nSecond.", "caution"))
+        page = Page(render_html(Content("T", (), (Section("S", "s", blocks),))))
+        texts = [element["text"].split() for element in page.all("p") if "section" in element["parents"]]
+        assert texts == [["One", "line."], ["Two."], ["Caution.", "Too", "good."], ["Second."]]
+
 
 class TestNumbers:
     def test_cells_are_those_of_the_table_with_a_true_minus(self, page):

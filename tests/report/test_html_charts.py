@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from skdrfm.exceptions import PanelError
 from skdrfm.report._content import Chart
 from skdrfm.report._plotly import chart_spec
 from skdrfm.report._plotly_axes import plain_text
@@ -45,6 +46,11 @@ class TestEveryKind:
         chart = Chart("c", make(kind).frame.iloc[:0], kind)
         assert chart_spec(chart)["layout"]["annotations"][0]["text"] == "n/a"
         assert "annotations" not in chart_spec(make(kind))["layout"]
+
+    @pytest.mark.parametrize("kind", ["line", "bar", "stacked", "heatmap"])
+    def test_text_is_no_figure(self, kind):
+        with pytest.raises(PanelError, match=r"must hold numbers\. Got columns of .* in the chart 'c'"):
+            chart_spec(Chart("c", pd.DataFrame({"a": ["x", "y"]}), kind))
 
     @pytest.mark.parametrize("kind", ["line", "bar", "stacked", "heatmap"])
     def test_names_are_escaped(self, kind):
@@ -180,31 +186,48 @@ class TestHeatmap:
         (trace,) = chart_spec(Chart("c", pd.DataFrame({"a": [value, value]}), "heatmap"))["data"]
         assert (trace["zmin"], trace["zmax"]) == ends
 
+    def test_cells_of_whole_numbers_have_their_format(self):
+        (trace,) = chart_spec(Chart("c", pd.DataFrame({"a": [1200, -3]}), "heatmap", y_format=",d"))["data"]
+        assert trace["text"] == [["1,200"], ["\u22123"]]
+
     def test_many_cells_have_no_text(self):
         (trace,) = chart_spec(Chart("c", frame(30, 10), "heatmap"))["data"]
         assert "text" not in trace
 
 
 class TestSpans:
-    def test_the_last_month_belongs_to_its_bar(self):
-        chart = spans(["2020-01-31", "2020-03-31"], ["2020-02-29", "2020-03-31"], ["Training", "Test"], ["w", "w"])
+    def test_a_span_lasts_until_its_end_and_not_into_the_next(self):
+        chart = spans(["2020-01-31", "2020-03-31"], ["2020-03-31", "2020-04-30"], ["Training", "Test"], ["w", "w"])
         training, test = chart_spec(chart)["data"]
-        assert (training["base"], training["x"]) == (["2020-01-31"], [58 * 86_400_000])
+        assert (training["base"], training["x"]) == (["2020-01-31"], [60 * 86_400_000])
         assert (test["base"], test["x"]) == (["2020-03-31"], [30 * 86_400_000])
         assert training["y"] == test["y"] == ["w"]
-        assert test["customdata"] == [["2020-03-31", "2020-03-31", "Test"]]
+        assert test["customdata"] == [["2020-03-31", "2020-04-30", "Test"]]
 
-    def test_a_day_is_a_day_long(self):
-        (trace,) = chart_spec(spans(["2020-01-15", "2020-01-16"], ["2020-01-15", "2020-01-20"], ["a", "a"], [1, 2]))[
-            "data"
-        ]
-        assert trace["x"] == [86_400_000, 5 * 86_400_000]
+    def test_a_span_of_periods_lasts_until_the_last_is_over(self):
+        months = pd.PeriodIndex(["2020-01", "2020-03"], freq="M")
+        (trace,) = chart_spec(spans(months, months, ["a", "a"], [1, 2]))["data"]
+        assert (trace["base"], trace["x"]) == (["2020-01-01", "2020-03-01"], [31 * 86_400_000] * 2)
 
-    @pytest.mark.parametrize(("starts", "ends"), [([0, 5], [4, 5]), (["t0", "t2"], ["t1", "t3"])])
+    @pytest.mark.parametrize(
+        ("starts", "least"),
+        [(["2020-01-31"], 86_400_000), ([5], 1), (["2020-01-01", "2020-05-10"], 86_400_000), ([0, 130], 1)],
+    )
+    def test_a_span_without_length_is_seen(self, starts, least):
+        (trace,) = chart_spec(spans(starts, starts, ["a"] * len(starts), range(len(starts))))["data"]
+        assert trace["x"] == [least] * len(starts)
+
+    def test_a_span_needs_its_columns(self):
+        with pytest.raises(
+            PanelError, match=r"must have the columns start, end, kind\. Missing in the chart 'c': kind"
+        ):
+            chart_spec(Chart("c", make("spans").frame.drop(columns="kind"), "spans"))
+
+    @pytest.mark.parametrize(("starts", "ends"), [([0, 5], [5, 6]), (["t0", "t1"], ["t1", "t2"])])
     def test_borders_that_are_no_dates_are_drawn_by_their_order(self, starts, ends):
         spec = chart_spec(spans(starts, ends, ["a", "a"], [1, 2]))
         assert spec["layout"]["xaxis"]["type"] == "linear"
-        assert spec["data"][0]["x"] == ([5, 1] if starts == [0, 5] else [2, 2])
+        assert spec["data"][0]["x"] == ([5, 1] if starts == [0, 5] else [1, 1])
 
     def test_kinds_differ_in_height(self):
         first, second = chart_spec(make("spans"))["data"]
@@ -227,3 +250,7 @@ class TestNames:
         long = ["x" * 30 + middle + "y" * 30 for middle in "ab"]
         first, second = chart_spec(Chart("c", frame(n_columns=2).set_axis(long, axis=1)))["data"]
         assert second["name"] == f"{first['name']} (2)"
+
+    def test_a_number_is_added_that_no_other_name_has(self):
+        data = chart_spec(Chart("c", frame(n_columns=3).set_axis(["a (2)", "a", "a"], axis=1)))["data"]
+        assert [trace["name"] for trace in data] == ["a (2)", "a", "a (3)"]

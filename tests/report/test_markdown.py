@@ -47,6 +47,17 @@ def test_the_best_figures_are_bold_and_ties_too(table):
     assert [row[1] for row in rows] == ["0.03", "**0.05**", "n/a", "0.00", "**0.05**"]
 
 
+def test_bold_figures_are_explained_only_where_there_are_any(table):
+    assert "Bold: the best figure of its column." in one_section(table)
+    alone = Table("Skill", table.frame.iloc[:1], {"Rank IC": ".2f"}, {"Rank IC": "max"})
+    assert "Bold" not in one_section(alone)
+
+
+def test_whole_numbers_keep_the_format_of_their_chart():
+    text = one_section(Chart("Rows.", pd.DataFrame({"a": [1200, 3]}), y_format=",d"))
+    assert lines_of_tables(text)[2] == ["a", "1,200 (0)", "3 (1)", "3 (1)", "1,200 (0)"]
+
+
 def test_names_are_text_and_mean_nothing_to_readers(table):
     text = one_section(table)
     assert "<script" not in text

@@ -2,7 +2,15 @@ import pandas as pd
 import pytest
 
 from skdrfm.report._content import Table
-from skdrfm.report._printable import flat_manifest, has_row_names, is_figures, is_right_to_left, label_text, printable
+from skdrfm.report._printable import (
+    flat_manifest,
+    has_row_names,
+    is_figures,
+    is_right_to_left,
+    label_text,
+    printable,
+    shorten,
+)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +45,15 @@ def test_labels_have_no_time_of_day_at_midnight():
     assert label_text(pd.Period("2020-01", "M")) == "2020-01"
     assert label_text(None) == ""
     assert label_text(12) == "12"
+
+
+@pytest.mark.parametrize("longest", [4, 28, 36, 44])
+def test_long_names_lose_their_middle(longest):
+    assert shorten("a" * longest, longest) == "a" * longest
+    short = shorten("a" * 100 + "z" * 100, longest)
+    assert len(short) == longest
+    assert short.strip("az") == "…"
+    assert short.endswith("z")
 
 
 def test_the_manifest_is_listed_with_what_is_within_its_mappings():

@@ -164,15 +164,36 @@ class TestValidation:
         with pytest.raises(PanelError, match="dates of the same type. Got datetime64 of 'A', integer of 'B'"):
             BacktestReport({"A": result(), "B": result(dates=range(1, 25))})
 
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            (lambda days: days.tz_localize("UTC"), "Got datetime64 of 'A', datetime64 with a time zone of 'B'"),
+            (lambda days: days.to_period("D"), "Got datetime64 of 'A', period.D. of 'B'"),
+        ],
+    )
+    def test_dates_that_cannot_stand_in_one_table_are_refused(self, change, message):
+        days = pd.date_range("2010-01-31", periods=24, freq="ME")
+        with pytest.raises(PanelError, match=message):
+            BacktestReport({"A": result(), "B": result(dates=change(days))})
+
+    def test_periods_of_different_lengths_are_refused(self):
+        months = pd.period_range("2010-01", periods=24, freq="M")
+        with pytest.raises(PanelError, match="Got period.M. of 'A', period.D. of 'B'"):
+            BacktestReport({"A": result(dates=months), "B": result(dates=months.asfreq("D"))})
+
     @pytest.mark.parametrize("n_trials", [1, 0, -3, float("nan"), float("inf"), "7"])
     def test_a_number_of_trials_is_at_least_two(self, n_trials):
         with pytest.raises(ValueError, match="'n_trials' must be a number of at least 2"):
             BacktestReport(result(), n_trials=n_trials)
 
-    @pytest.mark.parametrize("ratios", [[np.nan], ["a"], "0.3"])
+    @pytest.mark.parametrize("ratios", [[np.nan], ["a"], "0.3", None, 0.3])
     def test_sharpe_ratios_of_trials_are_numbers(self, ratios):
         with pytest.raises(ValueError, match="'trial_sharpe_ratios' must be finite numbers"):
             BacktestReport(result(), trial_sharpe_ratios=ratios)
+
+    def test_sharpe_ratios_that_can_be_read_once_are_not_lost(self):
+        content = BacktestReport(result(), trial_sharpe_ratios=(figure for figure in (0.3, 0.4))).content
+        assert content.manifest["report"]["trial_sharpe_ratios"] == [0.3, 0.4]
 
     def test_comparison_and_audit_have_their_types(self):
         with pytest.raises(PanelError, match="'comparison' must be of type ExplainerComparison, or None. Got dict"):

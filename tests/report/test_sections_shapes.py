@@ -231,6 +231,14 @@ class TestGaps:
         assert (found.texts()["Deflated"] == "n/a").all()
         assert "got 0 trials over 0 common dates" in found.note
 
+    def test_trials_are_not_counted_where_nothing_is_deflated(self):
+        early, late = (pd.date_range(start, periods=20, freq="ME") for start in ("2010-01-31", "2015-01-31"))
+        results = {"Early": months(early), "Late": months(late)}
+        found = table(BacktestReport(results, trial_sharpe_ratios=[0.3, 0.4]).content, "Could it be luck?")
+        assert (found.texts()["Deflated"] == "n/a").all()
+        assert "got 2 trials over 0 common dates" in found.note
+        assert "counts" not in found.note
+
     def test_a_strategy_of_equal_returns_has_reasons(self):
         index = pd.MultiIndex.from_product([range(202001, 202007), ["A"]], names=["date", "asset"])
         flat = backtest_weights(pd.Series(1.0, index=index), pd.Series(0.01, index=index))
@@ -254,6 +262,13 @@ class TestDates:
     def test_months_of_any_kind_are_drawn_at_their_ends(self, dates):
         wealth = chart(BacktestReport(months(dates)).content, "Compounded wealth of one unit after costs").frame
         assert list(wealth.index) == list(pd.date_range("2010-01-31", periods=14, freq="ME"))
+
+    def test_days_of_a_time_zone_are_written_as_days(self):
+        dates = pd.date_range("2010-01-31", periods=14, freq="ME", tz="Europe/Berlin")
+        content = BacktestReport(months(dates)).content
+        first_and_last = table(content, "What was tested").frame[["First date", "Last date"]]
+        assert first_and_last.to_numpy().tolist() == [["2010-01-31", "2011-02-28"]]
+        assert "from 2010-01-31 to 2011-02-28" in content.summary[0].text
 
     def test_labels_that_are_no_dates_stay(self):
         content = BacktestReport(months(pd.Index(range(1, 15)))).content

@@ -108,10 +108,11 @@
   var said = document.getElementById("page_said");
   function within(i, length) { return Math.min(Math.max(i, 0), length - 1); }
   function middle(edges, i) { return (edges[i] + edges[i + 1]) / 2; }
+  function isMap(spec) { return spec.data.length > 0 && spec.data[0].type === "heatmap"; }
   function walk(box, step, row) {
     var spec = specs[box.id];
     var first = spec.data[0];
-    var map = first.type === "heatmap";
+    var map = isMap(spec);
     var columns = (map ? first.z[0] : first.y).length;
     var at = box.at || [0, -1];
     at = [map ? within(at[0] + row, first.z.length) : 0, within(at[1] + step, columns)];
@@ -140,12 +141,11 @@
   boxes.forEach(function (box) {
     box.addEventListener("keydown", function (event) {
       if (event.ctrlKey || event.metaKey || event.altKey) return;
-      var vertical = specs[box.id].arrows === 2;
       var keys = {
         ArrowRight: [walk, 1, 0], ArrowLeft: [walk, -1, 0], Home: [walk, -Infinity, 0], End: [walk, Infinity, 0],
         "+": [press, "Zoom in"], "-": [press, "Zoom out"], "0": [press, "Reset axes"]
       };
-      if (vertical) { keys.ArrowDown = [walk, 0, 1]; keys.ArrowUp = [walk, 0, -1]; }
+      if (isMap(specs[box.id])) { keys.ArrowDown = [walk, 0, 1]; keys.ArrowUp = [walk, 0, -1]; }
       var action = keys[event.key];
       if (!action) return;
       event.preventDefault();
