@@ -28,11 +28,10 @@ import argparse
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -47,24 +46,14 @@ from skdrfm.factor_model import LinearFactorRegressor
 from skdrfm.inspection import (
     LEAKAGE_CHECKS,
     ExplainerComparison,
-    LeakageReport,
     RelevanceHeatmapDisplay,
     audit_leakage,
     compare_explainers,
 )
-from skdrfm.metrics import (
-    alpha_beta,
-    conditional_value_at_risk,
-    deflated_sharpe_ratio,
-    drawdown_series,
-    newey_west_t,
-    r2_oos,
-    sharpe_ratio,
-    value_at_risk,
-)
-from skdrfm.model_selection import KerasTunerSearchCV, keras_tuner_search
+from skdrfm.metrics import alpha_beta, deflated_sharpe_ratio, drawdown_series, newey_west_t, r2_oos, sharpe_ratio
+from skdrfm.model_selection import KerasTunerSearchCV
 from skdrfm.panel import forward_returns
-from skdrfm.portfolio import BacktestResult, backtest_weights, timing_weights
+from skdrfm.portfolio import BacktestResult, CumulativeReturnDisplay, backtest_weights, timing_weights
 from skdrfm.report import BacktestReport
 from skdrfm.scoring import r2_oos_scorer
 
@@ -73,15 +62,14 @@ LAGS = (1, 2, 3, 4, 5)
 DAYS = 252  # trading days in a year
 DELAY = 1  # days from an order to its execution
 COST = 0.0005
+PERCENT = {"Return": "% a year", "Volatility": "% a year", "Max drawdown": "%"}
+PERCENT |= {"VaR 95 %": "% a day", "CVaR 95 %": "% a day"}
 ROUNDING = 1e-9  # a position of 1 drifts by less
 LSTM, LINEAR, HOLD = "LSTM", "Linear", "Buy and hold"
 # Labels are shuffled between the assets of a date, and there is one.
 CHECKS = set(LEAKAGE_CHECKS) - {"shuffled_labels"}
-SPACE = {
-    "network__units": [4, 8, 16],
-    "network__l2": [0.0, 1e-4, 1e-3],
-    "network__learning_rate": [1e-3, 3e-3, 1e-2],
-}
+UNITS, PENALTIES, STEPS = [4, 8, 16], [0.0, 1e-4, 1e-3], [1e-3, 3e-3, 1e-2]
+SPACE = {"network__units": UNITS, "network__l2": PENALTIES, "network__learning_rate": STEPS}
 
 # %%
 # Data
@@ -102,18 +90,6 @@ def simulate(n_days: int = 1300, random_state: int = 0) -> pd.DataFrame:
 
     About 1 % of the variance of a return is known two closes before: it follows the mean of the five returns then,
     against its volatility. That is far more than anybody knows of a real stock.
-
-    Parameters
-    ----------
-    n_days : int, default=1300
-        Number of bars.
-    random_state : int, default=0
-        Seed.
-
-    Returns
-    -------
-    DataFrame of shape (n_days, 6), indexed by (date, asset)
-        Columns open, high, low, close, adj_close and volume.
     """
     rng = np.random.default_rng(random_state)
     state, shocks = np.zeros(n_days), rng.standard_normal((n_days, 5))
@@ -146,24 +122,10 @@ def simulate(n_days: int = 1300, random_state: int = 0) -> pd.DataFrame:
 
 
 def describe(bars: pd.DataFrame) -> pd.DataFrame:
-    """Compute six descriptors of the last 60 days from prices and volumes.
-
-    Parameters
-    ----------
-    bars : DataFrame indexed by (date, asset)
-        Bars of one stock in the order of time.
-
-    Returns
-    -------
-    DataFrame of shape (n_days, 6), indexed by (date, asset)
-        ``RETURN`` of the day, ``RANGE`` = log(high / low), ``VOLATILITY`` = std of 20 returns, ``VOLUME`` = log of the
-        dollar volume less its mean over 20 days, ``DISTANCE5`` and ``DISTANCE20`` = mean return of 5 less that of 20
-        days, and of 20 less that of 60 days. Decimals; NaN where history is missing.
-    """
-    if (bars["volume"] <= 0).any():
-        raise PanelError(
-            f"Each bar must have a volume. Got {int((bars['volume'] <= 0).sum())} without. Leave them out."
-        )
+    """Compute six descriptors of the last 60 days from prices and volumes, NaN where history is missing."""
+    without = int((bars["volume"] <= 0).sum())
+    if without:
+        raise PanelError(f"Each bar must have a volume. Got {without} without. Leave them out.")
     returns = bars["adj_close"].pct_change(fill_method=None)
     volume = np.log(bars["close"] * bars["volume"])
     mean = {days: returns.rolling(days).mean() for days in (5, 20, 60)}
@@ -179,20 +141,11 @@ def describe(bars: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-@dataclass(frozen=True)
-class StockPanel:
-    """The panel of one stock: a row for each day on which an order may be executed.
+class StockPanel(NamedTuple):
+    """A row for each day on which an order may be executed."""
 
-    Parameters
-    ----------
-    X : DataFrame of shape (n_days, 30), indexed by (date, asset)
-        Six descriptors of the five days before the date, oldest first; nothing of the day itself.
-    y : Series of shape (n_days,)
-        Decimal return from the close of the date to the next one.
-    """
-
-    X: pd.DataFrame
-    y: "pd.Series[float]"
+    X: pd.DataFrame  # the descriptors of the five days before the date, oldest first; nothing of the day itself
+    y: "pd.Series[float]"  # decimal return from the close of the date to the next one
 
 
 def make_panel(bars: pd.DataFrame) -> StockPanel:
@@ -206,8 +159,8 @@ def make_panel(bars: pd.DataFrame) -> StockPanel:
 
 
 # %%
-# Forecasts
-# ---------
+# Forecasts and orders
+# --------------------
 # The scaler is a step of the Pipeline, so that each fit scales by its own rows. A row's order is given one close before
 # its date. The return of the row before it ends at that date only, so ``gap=1`` keeps it out of training. The search is
 # an estimator like others, with windows inside of its training rows.
@@ -215,32 +168,14 @@ def make_panel(bars: pd.DataFrame) -> StockPanel:
 
 @dataclass(frozen=True)
 class Plan:
-    """Windows, networks and costs of a study.
+    """Windows, networks and costs of a study."""
 
-    Parameters
-    ----------
-    train_size, test_size : int
-        Days in a training window, and days until the next fit.
-    inner_splits : int
-        Windows of a search inside of a training window, of which three fifths train.
-    max_trials : int
-        Candidates of a search; each is tried in every window.
-    epochs : int
-        Passes over the training rows.
-    cost : float
-        Decimal cost of each unit traded, one side.
-    n_jobs : int or None
-        Windows computed at the same time.
-    random_state : int
-        Seed of networks and proposals.
-    """
-
-    train_size: int = 750
-    test_size: int = 240
-    inner_splits: int = 2
-    max_trials: int = 4
+    train_size: int = 750  # days in a training window
+    test_size: int = 240  # days until the next fit
+    inner_splits: int = 2  # windows of a search inside of a training window, of which three fifths train
+    max_trials: int = 4  # candidates of a search; each is tried in every window
     epochs: int = 10
-    cost: float = COST
+    cost: float = COST  # of each unit traded, one side
     n_jobs: int | None = None
     random_state: int = 0
 
@@ -251,35 +186,23 @@ class Plan:
 
     def network(self) -> Pipeline:
         """Scaler and LSTM, not fitted."""
-        network = DeepRecurrentFactorRegressor(
-            bidirectional=False,
-            epochs=self.epochs,
-            batch_size=64,
-            validation_fraction=0.1,
-            random_state=self.random_state,
-        )
+        options = {"epochs": self.epochs, "batch_size": 64, "validation_fraction": 0.1}
+        network = DeepRecurrentFactorRegressor(bidirectional=False, **options, random_state=self.random_state)
         return _scaled("network", network)
 
-    def search(self, *, cv: Any = None, max_trials: int | None = None) -> KerasTunerSearchCV:
-        """Keras Tuner around it, not fitted; ``cv`` are windows inside of the training rows unless given."""
-        inner = 3 * self.train_size // 5
-        rest = self.train_size - inner - DELAY
-        return KerasTunerSearchCV(
-            self.network(),
-            SPACE,
-            max_trials=max_trials or self.max_trials,
-            cv=WalkForwardSplit(inner, rest // self.inner_splits, gap=DELAY) if cv is None else cv,
-            scoring=r2_oos_scorer,
-            random_state=self.random_state,
-        )
+    def search(self) -> KerasTunerSearchCV:
+        """Keras Tuner around it, not fitted."""
+        train_size = 3 * self.train_size // 5
+        test_size = (self.train_size - train_size - DELAY) // self.inner_splits
+        inside = {"cv": WalkForwardSplit(train_size, test_size, gap=DELAY), "scoring": r2_oos_scorer}
+        trials = {"max_trials": self.max_trials, "random_state": self.random_state}
+        return KerasTunerSearchCV(self.network(), SPACE, **inside, **trials)
 
     def walk(self, estimator: Any, X: pd.DataFrame, y: "pd.Series[float]") -> "pd.Series[float]":
         """Forecast each test day by a model of the days before."""
         return walk_forward_predict(estimator, X, y, cv=self.cv, n_jobs=self.n_jobs, progress=False).predictions
 
-    def trade(
-        self, forecasts: "pd.Series[float]", returns: "pd.Series[float]", *, delay: int = DELAY
-    ) -> BacktestResult:
+    def trade(self, forecasts: "pd.Series[float]", returns: "pd.Series[float]", delay: int = DELAY) -> BacktestResult:
         """Hold the stock where its forecast is above 0, else cash at no interest."""
         weights = timing_weights(orders_of(forecasts), short=False)
         return backtest_weights(weights, returns, cost=self.cost, delay=delay, periods_per_year=DAYS)
@@ -295,103 +218,38 @@ def _scaled(name: str, model: Any) -> Pipeline:
 
 
 def run(panel: StockPanel, plan: Plan) -> tuple[dict[str, "pd.Series[float]"], dict[str, BacktestResult]]:
-    """Forecast and trade all test days.
-
-    Parameters
-    ----------
-    panel : StockPanel
-        From ``make_panel``.
-    plan : Plan
-        Windows, networks and costs.
-
-    Returns
-    -------
-    forecasts : dict of str to Series indexed by (date, asset)
-        Decimal forecasts of ``panel.y`` by the LSTM and by a linear model of the same inputs.
-    results : dict of str to BacktestResult
-        The two strategies, and buy and hold over the same days at the same cost.
-    """
+    """Forecast all test days by the LSTM and by a linear model, and trade them; buy and hold has the same cost."""
     forecasts = {
-        LSTM: plan.walk(plan.search(), panel.X, panel.y),
-        LINEAR: plan.walk(_scaled("linear", LinearFactorRegressor()), panel.X, panel.y),
+        LSTM: plan.walk(plan.search(), *panel),
+        LINEAR: plan.walk(_scaled("linear", LinearFactorRegressor()), *panel),
     }
-    results = {name: plan.trade(forecast, panel.y) for name, forecast in forecasts.items()}
-    results[HOLD] = plan.trade(pd.Series(1.0, index=forecasts[LSTM].index), panel.y)
+    always = pd.Series(1.0, index=forecasts[LSTM].index)
+    results = {name: plan.trade(forecast, panel.y) for name, forecast in {**forecasts, HOLD: always}.items()}
     return forecasts, results
 
 
-def run_candidates(panel: StockPanel, plan: Plan, search: KerasTunerSearchCV) -> dict[str, BacktestResult]:
-    """Trade each candidate of the search without a search, on all test days: what else could have been chosen."""
-    names = [column for column in search.trials_ if column.startswith("param_")]
-    tried = search.trials_.loc[search.trials_["status"] == "completed", names].drop_duplicates()
-    traded = {}
-    for number, parameters in tried.rename(columns=lambda name: name.removeprefix("param_")).to_dict("index").items():
-        forecasts = plan.walk(plan.network().set_params(**parameters), panel.X, panel.y)
-        traded[f"Trial {number}"] = plan.trade(forecasts, panel.y)
-    return traded
-
-
 # %%
-# Explanations
-# ------------
-# The search of the last window once more, this time to look into it.
+# A look inside
+# -------------
+# The search of the last window once more: what its forecasts rest on, and what else could have been chosen.
 
 
-@dataclass(frozen=True)
-class Insight:
-    """The last window's model, and what its forecasts rest on.
-
-    Parameters
-    ----------
-    search : KerasTunerSearchCV
-        Fitted on the last training window, as in the walk.
-    test : DataFrame
-        Rows of its test days.
-    comparison : ExplainerComparison
-        LRP and SHAP of some of these rows.
-    audit : LeakageReport
-        What an audit of panel, windows and model finds.
-    """
-
-    search: KerasTunerSearchCV
-    test: pd.DataFrame
-    comparison: ExplainerComparison
-    audit: LeakageReport
-
-
-def look_inside(panel: StockPanel, plan: Plan, *, n_rows: int = 30, n_background: int = 50) -> Insight:
-    """Search in the last training window, explain forecasts after it, and audit the whole.
-
-    Parameters
-    ----------
-    panel : StockPanel
-        From ``make_panel``.
-    plan : Plan
-        Windows and networks.
-    n_rows, n_background : int, default=30 and 50
-        Test rows to explain, and training rows that stand for what is not known; evenly spread over their windows.
-
-    Returns
-    -------
-    Insight
-        Search, explanations and audit.
-    """
-    train, test = list(plan.cv.split(panel.X, panel.y))[-1]
-    settings = plan.search()
-    search = keras_tuner_search(X=panel.X.iloc[train], y=panel.y.iloc[train], **settings.get_params(deep=False))
-    comparison = compare_explainers(
-        search,
-        panel.X.iloc[_spread(test, n_rows)],
-        panel.X.iloc[_spread(train, n_background)],
-        methods=["lrp-all", "gradient-x-input", "shap-permutation"],
-        random_state=plan.random_state,
+def look_inside(panel: StockPanel, plan: Plan, n_rows: int = 30) -> tuple[KerasTunerSearchCV, ExplainerComparison]:
+    """Search in the last training window, and explain some forecasts after it."""
+    train, test = list(plan.cv.split(*panel))[-1]
+    search = plan.search().fit(panel.X.iloc[train], panel.y.iloc[train])
+    explained, background = (  # evenly spread over their windows
+        panel.X.iloc[rows[np.unique(np.linspace(0, len(rows) - 1, count).astype(int))]]
+        for rows, count in ((test, n_rows), (train, 50))
     )
-    audit = audit_leakage(plan.search(max_trials=1), panel.X, panel.y, cv=plan.cv, n_windows=1, checks=CHECKS)
-    return Insight(search, panel.X.iloc[test], comparison, audit)
+    methods = ["lrp-all", "gradient-x-input", "shap-permutation"]
+    return search, compare_explainers(search, explained, background, methods=methods, random_state=plan.random_state)
 
 
-def _spread(rows: np.ndarray, count: int) -> np.ndarray:
-    return rows[np.unique(np.linspace(0, len(rows) - 1, count).astype(int))]
+def run_candidates(panel: StockPanel, plan: Plan, search: KerasTunerSearchCV) -> dict[str, BacktestResult]:
+    """Trade each candidate of the search without a search, on all test days."""
+    networks = [plan.network().set_params(**parameters) for parameters in search.cv_results_["params"]]
+    return {f"Trial {k}": plan.trade(plan.walk(network, *panel), panel.y) for k, network in enumerate(networks)}
 
 
 # %%
@@ -399,91 +257,69 @@ def _spread(rows: np.ndarray, count: int) -> np.ndarray:
 # -------
 
 
-def figures_table(results: Mapping[str, BacktestResult], candidates: Mapping[str, BacktestResult]) -> pd.DataFrame:
-    """Reward and risk of each strategy after costs.
-
-    Parameters
-    ----------
-    results : mapping of str to BacktestResult
-        Strategies, with buy and hold among them.
-    candidates : mapping of str to BacktestResult
-        What else was tried; it counts in the deflated Sharpe ratio.
-
-    Returns
-    -------
-    DataFrame of shape (n_figures, n_strategies)
-        Return and volatility in percent a year; the Sharpe ratio and its standard error; deepest drawdown in percent;
-        VaR and CVaR in percent a day; the share of days in the stock and the number of trades; the probability that the
-        Sharpe ratio is better than luck would give the best of all trials. Against buy and hold: Newey-West t of the
-        difference, the same probability for the difference, alpha in percent a year and its t.
-    """
-    returns = {name: result.long_short.dropna() for name, result in {**candidates, **results}.items()}
-    sharpes = {name: sharpe_ratio(net, periods_per_year=DAYS) for name, net in returns.items()}
-    hold = returns[HOLD]
-    active = {name: net - hold for name, net in returns.items() if name != HOLD and not net.equals(hold)}
-    over_hold = [sharpe_ratio(net, periods_per_year=DAYS) for net in active.values()]
-    table = {}
-    for name, result in results.items():
-        net, summary = returns[name], result.summary()
-        column = {
-            "Return (% a year)": 100 * summary["Return"],
-            "Volatility (% a year)": 100 * summary["Volatility"],
-            "Sharpe ratio": summary["Sharpe ratio"],
-            "Standard error": summary["Sharpe standard error"],
-            "Max drawdown (%)": 100 * summary["Max drawdown"],
-            "VaR 95 % (% a day)": 100 * value_at_risk(net),
-            "CVaR 95 % (% a day)": 100 * conditional_value_at_risk(net),
-            "Days in the stock (%)": 100 * float((_held(result) != 0).mean()),
-            "Trades": float((result.turnover.dropna() > ROUNDING).sum()),
-            "Deflated Sharpe ratio": deflated_sharpe_ratio(
-                net, trial_sharpe_ratios=list(sharpes.values()), periods_per_year=DAYS
-            ),
-        }
-        if name in active:
-            regression = alpha_beta(net, hold, periods_per_year=DAYS)
-            column |= {
-                "t of difference from hold": newey_west_t(active[name]),
-                "Deflated, difference": deflated_sharpe_ratio(
-                    active[name], trial_sharpe_ratios=over_hold, periods_per_year=DAYS
-                )
-                if len(over_hold) > 1
-                else np.nan,
-                "Alpha (% a year)": 100 * regression.alpha_annualised,
-                "t of alpha": regression.t_values["alpha"],
-            }
-        table[name] = column
-    return pd.DataFrame(table)
+def net_of(result: BacktestResult) -> "pd.Series[float]":
+    """Take the returns after costs from the first position on."""
+    return result.long_short.dropna()
 
 
-def _held(result: BacktestResult) -> "pd.Series[float]":
+def held_in(result: BacktestResult) -> "pd.Series[float]":
     """Position of the stock by date; 0 where it was sold."""
-    dates = result.long_short.dropna().index
-    return result.positions.groupby(level="date").sum().reindex(dates, fill_value=0.0)
+    return result.positions.groupby(level="date").sum().reindex(net_of(result).index, fill_value=0.0)
 
 
-def forecast_table(panel: StockPanel, forecasts: Mapping[str, "pd.Series[float]"]) -> pd.DataFrame:
-    """R² against a forecast of 0, in percent, correlation with what was earned, and how often the sign was right."""
+def summary_of(results: Mapping[str, BacktestResult]) -> pd.DataFrame:
+    """Reward and risk of each strategy after costs, in percent a year and, of VaR and CVaR, in percent a day."""
+    table = pd.DataFrame({name: result.summary() for name, result in results.items()})
+    table.loc[list(PERCENT)] *= 100
+    return table.loc[[*PERCENT, "Sharpe ratio", "Sharpe standard error"]].rename(
+        lambda name: f"{name} ({PERCENT[name]})" if name in PERCENT else name
+    )
+
+
+def figures_table(results: Mapping[str, BacktestResult]) -> pd.DataFrame:
+    """Describe all that was traded, buy and hold among it.
+
+    The deflated Sharpe ratio is the probability that a Sharpe ratio is better than luck would give the best of all
+    columns. The last four rows are against buy and hold.
+    """
+    returns = pd.DataFrame({name: net_of(result) for name, result in results.items()})
+    active = returns.drop(columns=HOLD).sub(returns[HOLD], axis=0).loc[:, lambda table: table.ne(0).any()]
+    regressions = {name: alpha_beta(returns[name], returns[HOLD], periods_per_year=DAYS) for name in active}
+    rows = {
+        "Days in the stock (%)": {name: 100 * (held_in(result) != 0).mean() for name, result in results.items()},
+        "Trades": {name: (result.turnover > ROUNDING).sum() for name, result in results.items()},
+        "Deflated Sharpe ratio": deflated(returns),
+        "t of difference from hold": active.apply(newey_west_t),
+        "Deflated, difference": deflated(active),
+        "Alpha (% a year)": {name: 100 * found.alpha_annualised for name, found in regressions.items()},
+        "t of alpha": {name: found.t_values["alpha"] for name, found in regressions.items()},
+    }
+    return pd.concat([summary_of(results), pd.DataFrame.from_dict(rows, orient="index")])
+
+
+def deflated(returns: pd.DataFrame) -> "pd.Series[float]":
+    """Deflated Sharpe ratio of each column, all columns being its trials; NaN with less than two."""
+    sharpes = returns.apply(sharpe_ratio, periods_per_year=DAYS).dropna()  # a strategy may stay in cash
+    trials = {"trial_sharpe_ratios": sharpes.to_list(), "periods_per_year": DAYS}
+    enough = returns[sharpes.index] if len(sharpes) > 1 else returns.iloc[:, :0]
+    return pd.Series({name: deflated_sharpe_ratio(net, **trials) for name, net in enough.items()}, dtype=float)
+
+
+def forecast_table(y: "pd.Series[float]", forecasts: Mapping[str, "pd.Series[float]"]) -> pd.DataFrame:
+    """R² against a forecast of 0, and how often the sign was right."""
     rows = {}
     for name, forecast in forecasts.items():
-        earned = panel.y.loc[forecast.index]
-        rows[name] = {
-            "R² (%)": 100 * r2_oos(earned, forecast),
-            "Correlation": float(np.corrcoef(earned, forecast)[0, 1]),
-            "Sign right (%)": 100 * float((np.sign(earned) == np.sign(forecast)).mean()),
-            "Above 0 (%)": 100 * float((forecast > 0).mean()),
-        }
-    rows["Always up"] = {"Sign right (%)": 100 * float((earned > 0).mean()), "Above 0 (%)": 100.0}
+        earned = y.loc[forecast.index]
+        right = np.sign(earned) == np.sign(forecast)
+        rows[name] = {"R² (%)": 100 * r2_oos(earned, forecast), "Sign right (%)": 100 * right.mean()}
+    rows["Always up"] = {"Sign right (%)": 100 * (earned > 0).mean()}
     return pd.DataFrame(rows).T
 
 
 def relevance_table(comparison: ExplainerComparison) -> pd.DataFrame:
     """Mean size of each descriptor's contribution by method, in percent of return, all lags together."""
-    return pd.DataFrame(
-        {
-            method: 100 * explanation.by_descriptor().abs().mean()
-            for method, explanation in comparison.explanations.items()
-        }
-    )
+    found = comparison.explanations.items()
+    return pd.DataFrame({method: 100 * explanation.by_descriptor().abs().mean() for method, explanation in found})
 
 
 # %%
@@ -497,78 +333,45 @@ def run_wrong(
     plan: Plan,
     forecasts: "pd.Series[float]",
     candidates: Mapping[str, BacktestResult],
-    insight: Insight,
+    search: KerasTunerSearchCV,
 ) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Make the mistakes that the study avoids.
+    """Make the mistakes that the study avoids, with its honest forecasts, its traded candidates and its last search.
 
-    Parameters
-    ----------
-    panel, plan : StockPanel and Plan
-        As of the study.
-    forecasts : Series indexed by (date, asset)
-        Honest forecasts of the LSTM.
-    candidates : mapping of str to BacktestResult
-        The trials of the search, traded on the test days.
-    insight : Insight
-        The last search.
-
-    Returns
-    -------
-    figures : DataFrame of shape (n_mistakes, 4)
-        Return in percent a year, Sharpe ratio, deepest drawdown in percent and CVaR in percent a day.
-    notes : dict of str to str
-        What a wrong Sharpe ratio and value at risk would say, and what the package answers to other mistakes.
+    The notes say what a wrong Sharpe ratio would be, and what the package answers to two other mistakes.
     """
-    X, y = panel.X, panel.y
-    right = plan.trade(forecasts, y)
-    days = y.loc[forecasts.index]
+    X, y = panel
+    days = forecasts.index
     same_bar = y.groupby(level="asset").shift(1).dropna()  # of the day that ends at the close of the order
     globally = (X - X.mean()) / X.std(ddof=0)
     unscaled = plan.search().set_params(estimator__scale="passthrough")  # a scaler of its own would undo it
-    best = max(candidates, key=lambda name: candidates[name].summary()["Sharpe ratio"])
-    seen = clone(insight.search.best_estimator_).fit(X, y)
-    in_sample = pd.Series(seen.predict(X.loc[forecasts.index]), index=forecasts.index)
-    free = Plan(**{**vars(plan), "cost": 0.0})
+    best = max(candidates.values(), key=lambda result: np.nan_to_num(result.summary()["Sharpe ratio"], nan=-np.inf))
+    seen = clone(search.best_estimator_).fit(X, y)
+    in_sample = pd.Series(seen.predict(X.loc[days]), index=days)
+    free = replace(plan, cost=0.0)
     traded = {
-        "Right": right,
+        "Right": plan.trade(forecasts, y),
         "No costs": free.trade(forecasts, y),
         "Traded at the close that the forecast is made of": plan.trade(forecasts, y, delay=0),
         "Earns the return of the bar that the forecast is made of": plan.trade(forecasts, same_bar, delay=0),
         "Scaler fitted on all days": plan.trade(plan.walk(unscaled, globally, y), y),
-        f"Best of {len(candidates)} trials on the test days": candidates[best],
+        f"Best of {len(candidates)} trials on the test days": best,
         "Network fitted on the test days too": plan.trade(in_sample, y),
         "In sample, same bar, no costs": free.trade(in_sample, same_bar, delay=0),
     }
-    table = pd.DataFrame(
-        {
-            name: {
-                "Return (% a year)": 100 * result.summary()["Return"],
-                "Sharpe ratio": result.summary()["Sharpe ratio"],
-                "Max drawdown (%)": 100 * result.summary()["Max drawdown"],
-                "CVaR 95 % (% a day)": 100 * conditional_value_at_risk(result.long_short.dropna()),
-            }
-            for name, result in traded.items()
-        }
-    ).T
-    net = right.long_short.dropna()
+    table = summary_of(traded)
+    net, right = net_of(traded["Right"]), table.loc["Sharpe ratio", "Right"]
     found = audit_leakage(plan.network(), globally, y, cv=plan.cv, checks={"full_sample_scaling"})
-    notes = {
-        "Sharpe ratio with a free rate of 1 % a day": f"{(net.mean() - 0.01) / net.std():.3f} "
-        f"(right: {sharpe_ratio(net, periods_per_year=DAYS):.3f} a year)",
-        "VaR 95 % of the stock in place of the strategy": f"{100 * value_at_risk(days):.2f} % a day "
-        f"(strategy: {100 * value_at_risk(net):.2f} %)",
-        "An audit of the rows that are scaled by all days": "; ".join(found.codes) or "finds nothing",
-        "SHAP with the explained rows as background": _refusal(insight),
-    }
-    return table, notes
-
-
-def _refusal(insight: Insight) -> str:
     try:
-        compare_explainers(insight.search, insight.test[:20], insight.test[:20], methods=["shap-permutation"])
+        compare_explainers(search, X.loc[days[-20:]], X.loc[days[-20:]], methods=["shap-permutation"])
+        answer = "accepted"
     except SkdrfmError as error:
-        return f"refused: {error}"
-    return "accepted"
+        answer = f"refused: {error}"
+    wrong = (net.mean() - 0.01) / net.std()
+    return table.T, {
+        "Sharpe ratio with a free rate of 1 % a day": f"{wrong:.3f} (right: {right:.3f} a year)",
+        "An audit of the rows that are scaled by all days": "; ".join(found.codes) or "finds nothing",
+        "SHAP with the explained rows as background": answer,
+    }
 
 
 # %%
@@ -580,21 +383,14 @@ def draw_wealth(results: Mapping[str, BacktestResult], source: str) -> Figure:
     """Draw wealth and loss from the peak of each strategy, and the days on which the LSTM holds the stock."""
     figure = Figure(figsize=(9, 7), layout="constrained")
     wealth, loss, days = figure.subplots(3, 1, sharex=True, height_ratios=[3, 2, 0.5])
-    styles = dict(zip(results, [("-", 2.0), ("--", 1.4), (":", 2.0)], strict=False))
-    colors = matplotlib.colormaps["tab10"].colors
-    for color, (name, result) in zip(colors, results.items(), strict=False):
-        net = result.long_short.dropna()
-        style, width = styles[name]
-        options = {"color": color, "linestyle": style, "linewidth": width, "label": name}
-        wealth.plot(net.index, (1 + net).cumprod(), **options)
-        loss.plot(net.index, 100 * drawdown_series(net), **options)
-    wealth.set(title=f"{source}: wealth after costs, 1 at the start (log scale)", yscale="log", ylabel="Wealth")
-    wealth.yaxis.set_major_formatter("{x:.2g}")
-    wealth.yaxis.set_minor_formatter("{x:.2g}")
-    wealth.legend()
+    CumulativeReturnDisplay.from_backtests(results).plot(wealth)
+    wealth.set(title=f"{source}: compounded return after costs", xlabel="")
+    for result in results.values():
+        net = net_of(result)
+        loss.plot(net.index, 100 * drawdown_series(net))
     loss.set(title="Loss from the highest wealth so far", ylabel="%")
-    held = _held(results[LSTM])
-    days.fill_between(held.index, 0, held, step="post", color=colors[0], alpha=0.6, linewidth=0)
+    held = held_in(results[LSTM])
+    days.fill_between(held.index, 0, held, step="post", alpha=0.6, linewidth=0)
     days.set(title=f"Days on which {LSTM} holds the stock", yticks=[], ylim=(0, 1))
     return figure
 
@@ -605,14 +401,9 @@ def draw_relevance(comparison: ExplainerComparison) -> Figure:
     cells, bars = figure.subplots(1, 2)
     RelevanceHeatmapDisplay.from_explanation(comparison.explanations["lrp-all"]).plot(cells)
     cells.set(title="LRP by lag", xlabel="Lag (days before the trade)")
-    table = relevance_table(comparison)[["lrp-all", "shap-permutation"]]
-    at = np.arange(len(table))
-    for place, (method, color) in enumerate(zip(table, matplotlib.colormaps["tab10"].colors, strict=False)):
-        bars.barh(at + 0.4 * place - 0.2, table[method], 0.38, color=color, hatch="//" if place else "", label=method)
-    bars.set_yticks(at, table.index)
+    relevance_table(comparison)[["lrp-all", "shap-permutation"]].plot.barh(ax=bars)
     bars.invert_yaxis()
-    bars.set(title="Mean size of contributions, all lags", xlabel="% of return")
-    bars.legend()
+    bars.set(title="Mean size of contributions, all lags", xlabel="% of return", ylabel="")
     return figure
 
 
@@ -632,62 +423,53 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Forecast and trade one stock, and report what it is worth.")
     parser.add_argument("--data", type=Path, default=default_file(), metavar="FILE", help="daily bars of one stock")
     parser.add_argument("--simulate", action="store_true", help="use a simulated stock even where there is a file")
-    parser.add_argument(
-        "--days", type=int, default=1300, metavar="N", help="bars of the simulated stock (default 1300)"
-    )
-    parser.add_argument("--train", type=int, default=750, metavar="N", help="days in a training window (default 750)")
-    parser.add_argument("--test", type=int, default=240, metavar="N", help="days from fit to fit (default 240)")
-    parser.add_argument("--trials", type=int, default=4, metavar="N", help="candidates of each search (default 4)")
-    parser.add_argument(
-        "--epochs", type=int, default=10, metavar="N", help="passes over the training days (default 10)"
-    )
+    for name, default, text in [
+        ("--days", 1300, "bars of the simulated stock"),
+        ("--train", 750, "days in a training window"),
+        ("--test", 240, "days from fit to fit"),
+        ("--trials", 4, "candidates of each search"),
+        ("--epochs", 10, "passes over the training days"),
+        ("--rows", 30, "test days to explain"),
+        ("--seed", 0, "seed of networks and proposals"),
+        ("--jobs", 1, "processes"),
+    ]:
+        parser.add_argument(name, type=int, default=default, metavar="N", help=f"{text} (default {default})")
     parser.add_argument("--cost", type=float, default=COST, metavar="C", help=f"cost of a unit traded (default {COST})")
-    parser.add_argument("--rows", type=int, default=30, metavar="N", help="test days to explain (default 30)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of networks and proposals (default 0)")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default 1)")
     parser.add_argument("--wrong", action="store_true", help="also make the usual mistakes, for comparison")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the Word report, tables and pictures")
     options = parser.parse_args(arguments)
     simulated = options.simulate or options.data is None
-    plan = Plan(
-        train_size=options.train,
-        test_size=options.test,
-        max_trials=options.trials,
-        epochs=options.epochs,
-        cost=options.cost,
-        n_jobs=options.jobs,
-        random_state=options.seed,
-    )
+    sizes = {"train_size": options.train, "test_size": options.test, "max_trials": options.trials}
+    plan = Plan(**sizes, epochs=options.epochs, cost=options.cost, n_jobs=options.jobs, random_state=options.seed)
     start = time.perf_counter()
     try:
         bars = simulate(options.days) if simulated else load(options.data)
         panel = make_panel(bars)
         forecasts, results = run(panel, plan)
-        insight = look_inside(panel, plan, n_rows=options.rows)
-        candidates = run_candidates(panel, plan, insight.search)
+        search, comparison = look_inside(panel, plan, options.rows)
+        candidates = run_candidates(panel, plan, search)
+        one_trial = replace(plan, max_trials=1).search()
+        audit = audit_leakage(one_trial, *panel, cv=plan.cv, n_windows=1, checks=CHECKS)
     except (PanelError, PanelFileError, ValueError) as error:
         parser.error(str(error))
     source = f"{bars.index.get_level_values('asset')[0]}{' (not a real stock)' if simulated else ', daily bars'}"
-    net = results[LSTM].long_short.dropna()
-    n_strategies = len(results) + len(candidates)
+    days = net_of(results[LSTM]).index
     print(source)
     print(
-        f"{len(net)} test days from {net.index[0]:%Y-%m-%d} to {net.index[-1]:%Y-%m-%d} in "
-        f"{plan.cv.get_n_splits(panel.X)} windows; {insight.search.n_trials_} candidates in each search; cost "
-        f"{plan.cost:g} of each unit traded; {time.perf_counter() - start:.0f} s\n"
+        f"{len(days)} test days from {days[0]:%Y-%m-%d} to {days[-1]:%Y-%m-%d} in {plan.cv.get_n_splits(panel.X)} "
+        f"windows; {search.n_trials_} candidates in each search; cost {plan.cost:g} of each unit traded\n"
     )
-    agreement = insight.comparison.agreement(by="descriptor")
     tables = {
-        "forecasts": forecast_table(panel, forecasts),
-        "strategies": figures_table(results, candidates),
-        "trials": insight.search.trials_.drop(columns=["seconds", "error"]),
-        "relevance": relevance_table(insight.comparison),
-        "agreement": agreement,
+        "forecasts": forecast_table(panel.y, forecasts),
+        "strategies": figures_table({**results, **candidates}),
+        "trials": search.trials_.drop(columns=["seconds", "error"]),
+        "relevance": relevance_table(comparison),
+        "agreement": comparison.agreement(by="descriptor"),
+        "explainers": comparison.summary(),
     }
-    notes = {"Strategies that count in the deflated Sharpe ratio": str(n_strategies)}
-    notes["Audit"] = ", ".join(insight.audit.codes) or f"nothing found in {len(insight.audit.checked)} checks"
+    notes = {"Audit": ", ".join(audit.codes) or f"nothing found in {len(audit.checked)} checks"}
     if options.wrong:
-        tables["wrong"], more = run_wrong(panel, plan, forecasts[LSTM], candidates, insight)
+        tables["wrong"], more = run_wrong(panel, plan, forecasts[LSTM], candidates, search)
         notes |= more
     for title, table in tables.items():
         print(f"{title}\n{table.round(3).to_string()}\n")
@@ -698,18 +480,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for title, table in tables.items():
             table.to_csv(options.out / f"{title}.csv")
         draw_wealth(results, source).savefig(options.out / "single_stock_wealth.png", dpi=110)
-        draw_relevance(insight.comparison).savefig(options.out / "single_stock_relevance.png", dpi=110)
-        sharpes = [sharpe_ratio(result.long_short.dropna(), periods_per_year=DAYS) for result in candidates.values()]
-        report = BacktestReport(
-            results,
-            title=f"One stock: {source}",
-            source=source,
-            simulated=simulated,
-            n_trials=n_strategies,
-            trial_sharpe_ratios=sharpes,
-            comparison=insight.comparison,
-            audit=insight.audit,
-        )
+        draw_relevance(comparison).savefig(options.out / "single_stock_relevance.png", dpi=110)
+        sharpes = tables["strategies"].loc["Sharpe ratio", list(candidates)].dropna().to_list()
+        trials = {"n_trials": len(results) + len(candidates), "trial_sharpe_ratios": sharpes}
+        about = {"title": f"One stock: {source}", "source": source, "simulated": simulated}
+        report = BacktestReport(results, **about, **trials, comparison=comparison, audit=audit)
         print(f"written: {report.to_docx(options.out / 'single_stock.docx')}")
     print(f"{time.perf_counter() - start:.0f} s in all")
 

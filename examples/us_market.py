@@ -43,10 +43,10 @@ from sklearn.linear_model import RidgeCV
 from skdrfm import DeepRecurrentFactorRegressor, Explanation, WalkForwardSplit, stack_lags, walk_forward_predict
 from skdrfm.datasets import OPENAP_TO_PAPER, read_fama_french, read_openap_portfolios
 from skdrfm.descriptors import GROUPS
-from skdrfm.exceptions import CheckpointError, PanelError, PanelFileError
+from skdrfm.exceptions import PanelError, PanelFileError
 from skdrfm.factor_model import LinearFactorRegressor
-from skdrfm.inspection import ContributionDisplay, RelevanceHeatmapDisplay
-from skdrfm.metrics import diebold_mariano, newey_west_t, r2_oos
+from skdrfm.inspection import ContributionDisplay
+from skdrfm.metrics import diebold_mariano, newey_west_t, performance_summary, r2_oos
 from skdrfm.portfolio import backtest_weights, timing_weights
 
 PORTFOLIO_FILE = "osap_longshort/osap_longshort_monthly_1926_2016.csv.gz"
@@ -114,22 +114,12 @@ def as_panel(predictors: pd.DataFrame, market: "pd.Series[float]", lags: Sequenc
 
 @dataclass(frozen=True)
 class ScaledWindows:
-    """All windows below each other, each scaled by its own 60 training months; also the splitter of these rows.
+    """All windows below each other, each scaled by its own 60 training months; also the splitter of these rows."""
 
-    Parameters
-    ----------
-    X : DataFrame of shape (n_windows * 61, n_columns), indexed by (date, asset)
-        Lagged predictors; the asset is the month of the window's forecast.
-    y : Series of shape (n_windows * 61,)
-        Target less the window's mean, over the window's standard deviation.
-    mean, scale : Series of shape (n_windows,), indexed by month
-        Mean and standard deviation of the training targets, decimal.
-    """
-
-    X: pd.DataFrame
-    y: "pd.Series[float]"
-    mean: "pd.Series[float]"
-    scale: "pd.Series[float]"
+    X: pd.DataFrame  # lagged predictors by (date, asset); the asset is the month of the window's forecast
+    y: "pd.Series[float]"  # target less the window's mean, over the window's standard deviation
+    mean: "pd.Series[float]"  # of the training targets, decimal, by month of the forecast
+    scale: "pd.Series[float]"  # their standard deviation
 
     def split(self, X: Any = None, y: Any = None, groups: Any = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield training and test rows of each window."""
@@ -139,42 +129,29 @@ class ScaledWindows:
 
 def scale_windows(X: pd.DataFrame, y: "pd.Series[float]", cv: WalkForwardSplit) -> ScaledWindows:
     """Cut out each window and scale it by its training rows."""
-    values, targets, keys, means, scales = [], [], [], [], []
+    panels, targets, means, scales = [], [], {}, {}
     for train, test in cv.split(X, y):
-        past, target = X.iloc[train], y.iloc[train]
-        rows = np.append(train, test)
-        means.append(target.mean())
-        scales.append(target.std(ddof=0))
-        values.append((X.iloc[rows].to_numpy() - past.mean().to_numpy()) / past.std(ddof=0).to_numpy())
-        targets.append((y.iloc[rows].to_numpy() - means[-1]) / scales[-1])
-        months = y.index.get_level_values("date")[rows]
-        keys += [(month, f"forecast of {months[-1]}") for month in months]
-    index = pd.MultiIndex.from_tuples(keys, names=["date", "asset"])
-    months = index.get_level_values("date")[WINDOW :: WINDOW + 1]
-    return ScaledWindows(
-        pd.DataFrame(np.concatenate(values), index=index, columns=X.columns),
-        pd.Series(np.concatenate(targets), index=index),
-        pd.Series(means, index=months),
-        pd.Series(scales, index=months),
-    )
+        rows, past, target = np.append(train, test), X.iloc[train], y.iloc[train]
+        month = y.index[test[0]][0]
+        asset = {"market": f"forecast of {month}"}
+        means[month], scales[month] = target.mean(), target.std(ddof=0)
+        panels.append(((X.iloc[rows] - past.mean()) / past.std(ddof=0)).rename(asset, level="asset"))
+        targets.append(((y.iloc[rows] - means[month]) / scales[month]).rename(asset, level="asset"))
+    mean, scale = (pd.Series(figures).rename_axis("date") for figures in (means, scales))
+    return ScaledWindows(pd.concat(panels), pd.concat(targets), mean, scale)
 
 
-def shuffle_some(windows: ScaledWindows, random_state: int, every: int = 8) -> ScaledWindows:
+def shuffle_some(windows: ScaledWindows, random_state: int = 0, every: int = 8) -> ScaledWindows:
     """Take every eighth window and put its training targets into random order.
 
-    Networks trained on them have nothing to find. What their explanations show is the shape of a network, not of a
-    market.
+    Networks trained on them have nothing to find: their explanations show the shape of a network, not of a market.
     """
     rng = np.random.default_rng(random_state)
     splits = list(windows.split())[::every]
     rows = np.concatenate([np.append(train, test) for train, test in splits])
     order = np.concatenate([np.append(rng.permutation(train), test) for train, test in splits])
-    return ScaledWindows(
-        windows.X.iloc[rows],
-        windows.y.iloc[order].set_axis(windows.y.index[rows]),
-        windows.mean.iloc[::every],
-        windows.scale.iloc[::every],
-    )
+    y = windows.y.iloc[order].set_axis(windows.y.index[rows])
+    return ScaledWindows(windows.X.iloc[rows], y, windows.mean.iloc[::every], windows.scale.iloc[::every])
 
 
 # %%
@@ -184,39 +161,22 @@ def shuffle_some(windows: ScaledWindows, random_state: int, every: int = 8) -> S
 
 @dataclass(frozen=True)
 class MarketStudy:
-    """Forecasts of all models for the same months, and what they rest on.
+    """Forecasts of all models for the same months, and what they rest on; all in decimals, by month."""
 
-    Parameters
-    ----------
-    realised : Series of shape (n_months,), indexed by month
-        Market excess return of the month after the index, decimal.
-    forecasts : DataFrame of shape (n_months, n_models)
-        Forecasts of it, decimal, the two benchmarks among them.
-    scale : Series of shape (n_months,)
-        Standard deviation of the 60 targets of each window, decimal.
-    explanations : mapping of str to Explanation
-        Of the forecasts, decimal; the window's mean is in the bias.
-    placebos : mapping of str to Explanation
-        Of every eighth forecast, by networks that were trained on the targets of their window in random order.
-    spread : Series of shape (n_networks,)
-        Mean standard deviation of a network's forecast over seeds, decimal; empty with one seed.
-    seconds : float
-        Time of all fits.
-    """
-
-    realised: "pd.Series[float]"
-    forecasts: pd.DataFrame
-    scale: "pd.Series[float]"
-    explanations: Mapping[str, Explanation]
-    placebos: Mapping[str, Explanation]
-    spread: "pd.Series[float]"
-    seconds: float
+    realised: "pd.Series[float]"  # market excess return of the month after the index
+    forecasts: pd.DataFrame  # of it, one column for each model, the two benchmarks among them
+    scale: "pd.Series[float]"  # standard deviation of the 60 targets of each window
+    explanations: Mapping[str, Explanation]  # of the forecasts; the window's mean is in the bias
+    placebos: Mapping[str, Explanation]  # of every eighth forecast, by networks that were trained on shuffled targets
 
 
-def make_networks(layers: Mapping[str, Sequence[int]], **options: Any) -> dict[str, DeepRecurrentFactorRegressor]:
-    """Networks of one direction, in steps of 32 rows, without a validation part, which 60 rows cannot spare."""
-    common: dict[str, Any] = {"bidirectional": False, "batch_size": 32, "validation_fraction": 0.0} | options
-    return {name: DeepRecurrentFactorRegressor(units=tuple(units), **common) for name, units in layers.items()}
+def make_networks(layers: Mapping[str, Sequence[int]], epochs: int) -> dict[str, DeepRecurrentFactorRegressor]:
+    """Make networks of one direction, in steps of 32 rows, without a validation part, which 60 rows cannot spare."""
+    options = {"bidirectional": False, "epochs": epochs, "batch_size": 32, "validation_fraction": 0.0}
+    return {
+        name: DeepRecurrentFactorRegressor(units=tuple(units), **options, random_state=0)
+        for name, units in layers.items()
+    }
 
 
 def run(
@@ -226,61 +186,37 @@ def run(
     networks: Mapping[str, Sequence[int]] = NETWORKS,
     first: str | None = None,
     epochs: int = 10,
-    n_seeds: int = 1,
     n_jobs: int | None = None,
-    random_state: int = 0,
-    checkpoint: Path | None = None,
-    progress: bool = False,
 ) -> MarketStudy:
-    """Fit all models to each window and forecast the month after it.
-
-    Parameters
-    ----------
-    predictors, market : DataFrame and Series indexed by month
-        As from ``load``.
-    networks : mapping of str to sequence of int
-        Units of the stacked LSTM layers of each network.
-    first : str, default=None
-        First month to forecast from (yyyy-mm); None: the first with 60 months behind it.
-    epochs, n_seeds, n_jobs, random_state, checkpoint, progress
-        As in DeepRecurrentFactorRegressor and walk_forward_predict.
-
-    Returns
-    -------
-    MarketStudy
-        Forecasts, explanations and the time that all took.
-    """
-    start = time.perf_counter()
+    """Fit all models to each window and forecast the month after it, from the month `first` (yyyy-mm) on."""
     X, y = as_panel(predictors, market)
-    windows = scale_windows(X, y, _splitter(first))
-    X_all, X_latest = windows.X, windows.X.filter(like="__lag0")
-    deep = make_networks(networks, epochs=epochs, random_state=random_state)
+    windows = scale_windows(X, y, splitter_from(first))
+    shuffled = shuffle_some(windows)
+    deep = make_networks(networks, epochs)
 
-    def fitted(models: Any, X: pd.DataFrame, scaled: ScaledWindows, name: str, **own: Any) -> Any:
-        common: dict[str, Any] = {"cv": scaled, "n_jobs": n_jobs, "progress": progress}
-        return walk_forward_predict(models, X, scaled.y, **common, checkpoint=_folder(checkpoint, name), **own)
+    def walk(model: Any, X: pd.DataFrame, scaled: ScaledWindows, explain: bool = False) -> Any:
+        return walk_forward_predict(model, X, scaled.y, cv=scaled, explain=explain, n_jobs=n_jobs)
 
-    walks = fitted(deep, X_all, windows, "networks", explain=True, n_seeds=n_seeds)
-    walks["Linear"] = fitted(LinearFactorRegressor(), X_all, windows, "linear", explain=True)
-    walks["Ridge"] = fitted(RIDGE, X_all, windows, "ridge")
-    walks["Linear, lag 0"] = fitted(LinearFactorRegressor(), X_latest, windows, "lag0")
-    shuffled = shuffle_some(windows, random_state)
-    placebos = fitted(deep, shuffled.X, shuffled, "placebo", explain=True)
-    forecasts = {name: windows.mean + windows.scale * walk.predictions.to_numpy() for name, walk in walks.items()}
+    walks = walk(deep, windows.X, windows, explain=True)
+    walks["Linear"] = walk(LinearFactorRegressor(), windows.X, windows, explain=True)
+    walks["Ridge"] = walk(RIDGE, windows.X, windows)
+    walks["Linear, lag 0"] = walk(LinearFactorRegressor(), windows.X.filter(like="__lag0"), windows)
+    placebos = walk(deep, shuffled.X, shuffled, explain=True)
+    forecasts = {name: windows.mean + windows.scale * found.predictions.to_numpy() for name, found in walks.items()}
     forecasts[WINDOW_MEAN] = windows.mean
     forecasts[EXPANDING_MEAN] = market.expanding().mean().reindex(windows.mean.index)
-    spreads = {name: walk.spread for name, walk in walks.items() if walk.spread is not None}
     return MarketStudy(
         realised=y.droplevel("asset").reindex(windows.mean.index),
         forecasts=pd.DataFrame(forecasts),
         scale=windows.scale,
-        explanations={
-            name: _as_returns(walk.explanation, windows) for name, walk in walks.items() if walk.explanation is not None
-        },
-        placebos={name: _as_returns(walk.explanation, shuffled) for name, walk in placebos.items()},
-        spread=pd.Series({name: (s.to_numpy() * windows.scale).mean() for name, s in spreads.items()}, dtype=float),
-        seconds=time.perf_counter() - start,
+        explanations={name: _as_returns(walks[name].explanation, windows) for name in [*deep, "Linear"]},
+        placebos={name: _as_returns(found.explanation, shuffled) for name, found in placebos.items()},
     )
+
+
+def splitter_from(first: str | None) -> WalkForwardSplit:
+    """Windows of 60 months, each with the month after it."""
+    return WalkForwardSplit(WINDOW, first_test_date=None if first is None else pd.Period(first, freq="M"))
 
 
 def _as_returns(explanation: Explanation, windows: ScaledWindows) -> Explanation:
@@ -296,14 +232,6 @@ def _as_returns(explanation: Explanation, windows: ScaledWindows) -> Explanation
     )
 
 
-def _folder(checkpoint: Path | None, name: str) -> Path | None:
-    return None if checkpoint is None else checkpoint / name
-
-
-def _splitter(first: str | None) -> WalkForwardSplit:
-    return WalkForwardSplit(WINDOW, first_test_date=None if first is None else pd.Period(first, freq="M"))
-
-
 # %%
 # The wrong set-up
 # ----------------
@@ -317,23 +245,19 @@ def run_wrong(
     networks: Mapping[str, Sequence[int]] = NETWORKS,
     epochs: int = 10,
     n_jobs: int | None = None,
-    random_state: int = 0,
-    checkpoint: Path | None = None,
 ) -> pd.DataFrame:
     """Forecast as the earlier notebook did, for comparison only: every forecast here has seen the future.
 
-    Predictors and target are scaled by the mean and standard deviation of all months. The networks have five months in
-    a row, the linear model has the last one and no intercept. Three rows say how to read their errors: a forecast of 0
-    in the scaled target, which is the mean of all months, past and future; the window's mean; and the error of 0 times
-    what fitting regressors adds to it in expectation if they have no link with the target.
+    Three rows say how to read the errors: a forecast of 0 in the scaled target, which is the mean of all months, past
+    and future; the window's mean; and the error of 0 times what fitting regressors adds to it in expectation if they
+    have no link with the target.
     """
     X, y = as_panel(predictors, market, WRONG_LAGS)
     mean, scale = y.mean(), y.std(ddof=0)
     X, y = (X - X.mean()) / X.std(ddof=0), (y - mean) / scale
     X_latest = X.filter(like="__lag0")
-    common: dict[str, Any] = {"cv": _splitter(str(months[0])), "n_jobs": n_jobs, "progress": False}
-    deep = make_networks(networks, epochs=epochs, random_state=random_state)
-    walks = walk_forward_predict(deep, X, y, **common, checkpoint=_folder(checkpoint, "wrong"))
+    common: dict[str, Any] = {"cv": splitter_from(str(months[0])), "n_jobs": n_jobs}
+    walks = walk_forward_predict(make_networks(networks, epochs), X, y, **common)
     linear = LinearFactorRegressor(fit_intercept=False)
     walks["Linear, lag 0, no intercept"] = walk_forward_predict(linear, X_latest, y, **common)
     forecasts = {name: walk.predictions.droplevel("asset") for name, walk in walks.items()}
@@ -356,7 +280,9 @@ def errors_table(study: MarketStudy) -> pd.DataFrame:
     """Compare forecasts: errors with standard errors (Newey-West), R² against both means, Diebold-Mariano tests.
 
     Errors are in units of the window's standard deviation and in percent squared, R² in percent, 0 for a forecast as
-    good as the mean. Diebold-Mariano statistics are positive where the model of the row is better.
+    good as the mean. Diebold-Mariano statistics are positive where the model of the row is better. Last comes how far
+    a model moves its forecast from the window's mean, in percent a month: the standard deviation, and the distance that
+    it keeps in four windows of five.
     """
     realised, forecasts = study.realised, study.forecasts
     tests = diebold_mariano(realised, forecasts, dates=realised.index).statistic
@@ -372,7 +298,8 @@ def errors_table(study: MarketStudy) -> pd.DataFrame:
             row[f"R² against {mean.lower()} (%)"] = 100 * r2_oos(realised - benchmark, forecasts[name] - benchmark)
         for model in (WINDOW_MEAN, "Linear", "Linear, lag 0"):
             row[f"DM against {model}"] = tests.loc[model, name]
-        rows[name] = row
+        moves = 100 * (forecasts[name] - forecasts[WINDOW_MEAN])
+        rows[name] = row | {"Moves by (s.d., %)": moves.std(), "In 4 of 5 by less than (%)": moves.abs().quantile(0.8)}
     return pd.DataFrame(rows).T
 
 
@@ -394,17 +321,12 @@ def timing_table(study: MarketStudy, *, cost: float = COST) -> pd.DataFrame:
     The t values (Newey-West) are of the mean and of the difference from buy and hold, NaN where there is none.
     """
     returns = timing_returns(study, cost=cost)
-    volatility = np.sqrt(12) * returns.std()
-    return pd.DataFrame(
-        {
-            "Return (%)": 1200 * returns.mean(),
-            "Volatility (%)": 100 * volatility,
-            "Sharpe ratio": 12 * returns.mean() / volatility,
-            "t": returns.apply(newey_west_t),
-            "t of difference": returns.sub(returns[HOLD], axis=0).apply(newey_west_t),
-            "Months held (%)": 100 * study.forecasts.assign(**{HOLD: 1.0}).gt(0).mean(),
-        }
-    )
+    figures = returns.apply(performance_summary, periods_per_year=12).T
+    table = figures[["Return", "Volatility", "Sharpe ratio", "Newey-West t"]] * [100, 100, 1, 1]
+    table.columns = ["Return (%)", "Volatility (%)", "Sharpe ratio", "t"]
+    table["t of difference"] = returns.sub(returns[HOLD], axis=0).apply(newey_west_t)
+    table["Months held (%)"] = 100 * study.forecasts.assign(**{HOLD: 1.0}).gt(0).mean()
+    return table
 
 
 def groups_of(explanation: Explanation) -> dict[str, list[str]]:
@@ -415,12 +337,12 @@ def groups_of(explanation: Explanation) -> dict[str, list[str]]:
 
 def group_shares(explanation: Explanation) -> pd.DataFrame:
     """Share of each group in the absolute contributions of each month, in percent."""
-    return 100 * explanation.share(groups_of(explanation)).groupby(level="date").mean()
+    return 100 * explanation.share(groups_of(explanation)).droplevel("asset")
 
 
 def lag_shares(explanation: Explanation) -> pd.DataFrame:
     """Share of each lag in the absolute contributions of each month, in percent."""
-    sizes = explanation.by_lag().abs().groupby(level="date").mean()
+    sizes = explanation.by_lag().abs().droplevel("asset")
     return 100 * sizes.div(sizes.sum(axis=1), axis=0)
 
 
@@ -481,27 +403,20 @@ def draw_forecasts(study: MarketStudy) -> Figure:
     saved = 1e4 * squared.rsub(squared[WINDOW_MEAN], axis=0).cumsum()
     wealth = (1 + timing_returns(study)).cumprod()
     shown = [*study.explanations, "Ridge", EXPANDING_MEAN, HOLD]
+    colors = dict(zip(shown, matplotlib.colormaps["tab10"].colors, strict=False))
     months = study.realised.index.to_timestamp()
-    for name, color in zip(shown, matplotlib.colormaps["tab10"].colors, strict=False):
+    for name, color in colors.items():
         if name not in ("Linear", HOLD):
             above.plot(months, saved[name], color=color, label=name)
         if name == HOLD or not wealth[name].equals(wealth[HOLD]):
             below.plot(months, wealth[name], color=color, label=name)
     above.axhline(0, color="0.4", linewidth=0.8)
     above.set_title("Squared errors saved against the window's mean, summed up (%², without Linear)")
-    below.set_yscale("log")
+    below.set(title="Wealth of the timing strategies after costs, from 1 (excess returns, log scale)", yscale="log")
     below.yaxis.set_major_formatter(LogFormatter())
     below.yaxis.set_minor_formatter(LogFormatter())
-    below.set_title("Wealth of the timing strategies after costs, from 1 (excess returns, log scale)")
-    above.legend(ncols=2)
-    below.legend(ncols=2)
-    return figure
-
-
-def draw_heatmap(explanation: Explanation) -> Figure:
-    """Mean size of each descriptor's contribution at each lag."""
-    figure = Figure(figsize=(9, 4), layout="constrained")
-    RelevanceHeatmapDisplay.from_explanation(explanation, groups=groups_of(explanation)).plot(figure.subplots())
+    for ax in (above, below):
+        ax.legend(ncols=2)
     return figure
 
 
@@ -525,48 +440,37 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--months", type=int, default=180, metavar="N", help="months of the simulated market")
     parser.add_argument("--first", metavar="YYYY-MM", help="first month to forecast from")
     parser.add_argument("--epochs", type=int, default=10, metavar="N", help="passes over the 60 months (default 10)")
-    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="networks to average (default 1)")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default 1)")
-    parser.add_argument(
-        "--checkpoint", type=Path, metavar="DIR", help="folder to go on from after a stop, with the same options"
-    )
     parser.add_argument("--wrong", action="store_true", help="also show the wrong set-up, for comparison")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for tables and pictures")
     options = parser.parse_args(arguments)
     simulated = options.simulate or options.data is None
-    common = {"networks": NETWORKS, "epochs": options.epochs, "n_jobs": options.jobs, "checkpoint": options.checkpoint}
-    own = {"first": options.first, "n_seeds": options.seeds, "progress": True}
+    fits = {"networks": NETWORKS, "epochs": options.epochs, "n_jobs": options.jobs}
+    start = time.perf_counter()
     try:
         predictors, market = simulate(options.months) if simulated else load(options.data)
-        study = run(predictors, market, **common, **own)
-    except (CheckpointError, PanelError, PanelFileError, ValueError) as error:
+        study = run(predictors, market, first=options.first, **fits)
+    except (PanelError, PanelFileError, ValueError) as error:
         parser.error(str(error))
     months = study.realised.index
     print("Simulated market" if simulated else "US market, Mkt-RF")
-    print(
-        f"{len(months)} forecasts, made at the ends of {months[0]} to {months[-1]}; {options.epochs} epochs, ", end=""
-    )
-    print(f"{options.seeds} seeds; {study.seconds:.0f} s\n")
+    made = f"{len(months)} forecasts, made at the ends of {months[0]} to {months[-1]}"
+    print(f"{made}; {options.epochs} epochs; {time.perf_counter() - start:.0f} s\n")
     tables = {"errors": errors_table(study), "timing": timing_table(study)}
     tables |= {"groups, medians (%)": medians(study, group_shares), "lags, medians (%)": medians(study, lag_shares)}
     if options.wrong:
-        wrong = run_wrong(predictors, market, months, **common)
+        wrong = run_wrong(predictors, market, months, **fits)
         published = pd.DataFrame({wrong.columns[0]: PUBLISHED_MSE})
         tables["wrong set-up, for comparison"] = pd.concat([wrong, published])
     for title, table in tables.items():
         print(f"{title}\n{table.round(3).to_string()}\n")
-    if len(study.spread):
-        print(f"Spread over seeds, % per month\n{(100 * study.spread).round(3).to_string()}\n")
     if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)
         for title, table in tables.items():
             table.to_csv(options.out / f"{title.split()[0].strip(',')}.csv")
         study.forecasts.assign(realised=study.realised, scale=study.scale).to_csv(options.out / "forecasts.csv")
-        pictures = {"relevance": draw_relevance, "shares": draw_shares, "forecasts": draw_forecasts}
-        figures = {name: draw(study) for name, draw in pictures.items()}
-        figures["heatmap"] = draw_heatmap(next(iter(study.explanations.values())))
-        for name, figure in figures.items():
-            figure.savefig(options.out / f"us_market_{name}.png", dpi=110)
+        for name, draw in {"relevance": draw_relevance, "shares": draw_shares, "forecasts": draw_forecasts}.items():
+            draw(study).savefig(options.out / f"us_market_{name}.png", dpi=110)
         print(f"written: {options.out}")
 
 

@@ -116,7 +116,7 @@ class TestStrategy:
     def test_position_follows_the_forecast_of_its_date_which_was_known_a_close_before(self, outcome):
         forecasts, results = outcome
         for name in (script.LSTM, script.LINEAR):
-            held = script._held(results[name])
+            held = script.held_in(results[name])
             assert results[name].delay == 1
             expected = (forecasts[name].droplevel("asset").loc[held.index] > 0).astype(float)
             np.testing.assert_array_equal(held, expected)
@@ -124,7 +124,7 @@ class TestStrategy:
     def test_net_return_is_that_of_the_next_close_less_costs_of_trades(self, panel, outcome):
         _, results = outcome
         result = results[script.LINEAR]
-        held = script._held(result)
+        held = script.held_in(result)
         traded = held.diff().abs().fillna(held.iloc[0])
         earned = held * panel.y.droplevel("asset").loc[held.index]
         np.testing.assert_allclose(result.long_short.dropna(), earned - script.COST * traded, atol=1e-15)
@@ -146,7 +146,7 @@ class TestStrategy:
 class TestTables:
     def test_risk_and_reward_are_those_of_the_strategy_after_costs(self, outcome):
         _, results = outcome
-        table = script.figures_table(results, {})
+        table = script.figures_table(results)
         for name, result in results.items():
             net = result.long_short.dropna()
             expected = {
@@ -164,8 +164,21 @@ class TestTables:
         luck = {
             f"Trial {k}": SMALL.trade(pd.Series(rng.normal(size=len(index)), index=index), panel.y) for k in range(5)
         }
-        alone, among = (script.figures_table(results, others).loc["Deflated Sharpe ratio"] for others in ({}, luck))
+        alone, among = (
+            script.figures_table({**results, **others}).loc["Deflated Sharpe ratio", list(results)]
+            for others in ({}, luck)
+        )
         assert (among < alone).all()
+
+    def test_a_strategy_that_stays_in_cash_has_no_sharpe_ratio_and_leaves_those_of_others(self, panel, outcome):
+        forecasts, results = outcome
+        cash = SMALL.trade(pd.Series(-1.0, index=forecasts[script.LSTM].index), panel.y)
+        alone, among = (
+            script.figures_table({**results, **others}).loc["Deflated Sharpe ratio"]
+            for others in ({}, {"Trial 0": cash})
+        )
+        assert np.isnan(among["Trial 0"])
+        pd.testing.assert_series_equal(among[list(results)], alone)
 
 
 class TestCommand:
@@ -175,6 +188,8 @@ class TestCommand:
         printed = capsys.readouterr().out
         assert "SIMULATED (not a real stock)" in printed
         assert "strategies" in printed
+        assert "Trial 0" in printed
+        assert "relative_gap" in printed
         written = {path.name for path in tmp_path.iterdir()}
         assert written >= {"strategies.csv", "single_stock_wealth.png", "single_stock_relevance.png"}
         docx = pytest.importorskip("docx")
@@ -195,9 +210,9 @@ class TestCommand:
     def test_earning_the_bar_of_the_forecast_pays_the_return_before_the_order(self, panel):
         plan = replace(SMALL, cost=0.0, max_trials=2)
         forecasts, _ = script.run(panel, plan)
-        insight = script.look_inside(panel, plan, n_rows=3)
-        candidates = script.run_candidates(panel, plan, insight.search)
-        wrong, _ = script.run_wrong(panel, plan, forecasts[script.LSTM], candidates, insight)
+        search, _ = script.look_inside(panel, plan, n_rows=3)
+        candidates = script.run_candidates(panel, plan, search)
+        wrong, _ = script.run_wrong(panel, plan, forecasts[script.LSTM], candidates, search)
         row = wrong.loc["Earns the return of the bar that the forecast is made of"]
         orders = script.orders_of(forecasts[script.LSTM]).droplevel("asset")
         seen = panel.X["RETURN__lag1"].droplevel("asset").shift(-1).loc[orders.index]

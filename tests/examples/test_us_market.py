@@ -109,14 +109,10 @@ class TestForecasts:
         assert study.forecasts.loc[at, "Window mean"] == pytest.approx(market[at - 59 : at].mean())
         assert study.forecasts.loc[at, "Expanding mean"] == pytest.approx(market[:at].mean())
 
-    def test_a_later_start_changes_no_forecast_and_seeds_are_averaged(self, data, study):
-        first = str(study.realised.index[-3])
-        again = script.run(*data, networks={"LSTM 32": (3,)}, epochs=2, n_seeds=2, first=first)
+    def test_a_later_start_changes_no_forecast(self, data, study):
+        again = script.run(*data, networks={}, first=str(study.realised.index[-3]))
         linear = ["Linear", "Ridge", "Linear, lag 0"]
         pd.testing.assert_frame_equal(again.forecasts[linear], study.forecasts[linear].iloc[-3:], check_exact=True)
-        assert list(again.spread.index) == ["LSTM 32"]
-        assert (again.spread > 0).all()
-        assert (again.forecasts["LSTM 32"] != study.forecasts["LSTM 32"].iloc[-3:]).all()
 
     def test_linear_forecasts_are_those_of_least_squares_in_the_units_of_returns(self, data, study):
         X, y = script.as_panel(*data)
@@ -149,6 +145,13 @@ class TestFigures:
         table = script.errors_table(replace(study, forecasts=better))
         assert table.loc["Ridge", "DM against Window mean"] > 2
         assert table.loc["Ridge", "s.e. (%²)"] > 0
+
+    def test_moves_of_a_forecast_are_its_distances_from_the_mean_of_the_window(self, study):
+        table = script.errors_table(study)
+        moves = 100 * (study.forecasts["Ridge"] - study.forecasts["Window mean"])
+        assert table.loc["Ridge", "Moves by (s.d., %)"] == pytest.approx(moves.std())
+        assert table.loc["Ridge", "In 4 of 5 by less than (%)"] == pytest.approx(np.quantile(np.abs(moves), 0.8))
+        assert table.loc["Window mean", "Moves by (s.d., %)"] == 0
 
     def test_timing_earns_the_market_where_the_forecast_is_positive(self, study):
         forecasts = study.forecasts.assign(Ridge=np.where(np.arange(N_FORECASTS) % 2, 0.01, -0.01))
@@ -220,7 +223,7 @@ class TestCommand:
         assert "Linear (published)" in printed
         written = sorted(path.name for path in (tmp_path / "out").iterdir())
         tables = ["errors.csv", "forecasts.csv", "groups.csv", "lags.csv", "timing.csv", "wrong.csv"]
-        pictures = [f"us_market_{name}.png" for name in ("forecasts", "heatmap", "relevance", "shares")]
+        pictures = [f"us_market_{name}.png" for name in ("forecasts", "relevance", "shares")]
         assert written == sorted([*tables, *pictures])
         forecasts = pd.read_csv(tmp_path / "out" / "forecasts.csv", index_col=0)
         assert forecasts.shape == (8, 9)
