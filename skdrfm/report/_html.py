@@ -15,7 +15,6 @@ from skdrfm.report._content import Block, Chart, Content, Table
 from skdrfm.report._direction import isolate
 from skdrfm.report._plotly import chart_spec
 from skdrfm.report._printable import is_figures, label_text, manifest_table, paragraphs, printable
-from skdrfm.utils._optional import import_optional
 
 # Rows of the table beside a chart; daily figures of ten years would make the page slow and say no more.
 _MOST_ROWS = 400
@@ -71,8 +70,6 @@ def render_html(content: Content) -> str:
 
     Raises
     ------
-    MissingDependencyError
-        If the package plotly, which brings plotly.js, is not installed.
     ValueError
         If two sections have the same anchor, or one cannot be the name of a place.
 
@@ -85,7 +82,8 @@ def render_html(content: Content) -> str:
     >>> page.startswith("<!DOCTYPE html>"), "None were assumed." in page
     (True, True)
     """
-    plotly = import_optional("plotly.offline", extra="report", purpose="draw the charts of the HTML report")
+    from plotly.offline import get_plotlyjs
+
     _check_anchors(content)
     specs: dict[str, Any] = {}
     sections = [(section, list(_prepare(section.blocks, section.anchor, specs))) for section in content.sections]
@@ -102,7 +100,7 @@ def render_html(content: Content) -> str:
         sections=sections,
         manifest=_grid(manifest_table(content.manifest), "page_manifest_table") if content.manifest else None,
         charts=script_json(specs),
-        plotly=Markup(_inline_script(plotly.get_plotlyjs())) if specs else "",
+        plotly=Markup(_inline_script(get_plotlyjs())) if specs else "",
     )
     return page.lstrip()
 

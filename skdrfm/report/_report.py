@@ -125,8 +125,6 @@ class BacktestReport:
 
         Raises
         ------
-        MissingDependencyError
-            If plotly, whose charts the page holds, is not installed.
         OSError
             If the file cannot be written.
         """

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from skdrfm.exceptions import MissingDependencyError
 from skdrfm.report._html import render_html
 from skdrfm.report._report import BacktestReport
 from skdrfm.report._study_folder import FOLDER, FORMAT, MANIFEST, digest_of
@@ -49,8 +48,6 @@ def write_study(study: StudyResult, folder: str | Path, *, source: str | None = 
 
     Raises
     ------
-    MissingDependencyError
-        If plotly, whose charts the page holds, is not installed. All but the page is written.
     OSError
         If the folder cannot be written.
 
@@ -74,25 +71,15 @@ def write_study(study: StudyResult, folder: str | Path, *, source: str | None = 
     study = replace(study, manifest={**study.manifest, "data": content.manifest["data"]})
     files = {f"{name}.csv": write_table(name, table).encode() for name, table in study_tables(study).items()}
     files[MANIFEST] = _manifest(study, files)
-    page = fault = None
-    try:
-        page = render_html(content).encode()
-    except MissingDependencyError as error:
-        fault = error
+    page = render_html(content).encode()
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for name, raw in files.items():
         _write(folder / name, raw)
-    former = [name for name in (*(f"{stem}.csv" for stem in OPTIONAL), *_FORMER) if name not in files]
-    for name in former if page is not None else [*former, _PAGE]:
-        (folder / name).unlink(missing_ok=True)
-    if page is None:
-        # Hours of fitting are not lost for want of a package.
-        raise MissingDependencyError(
-            f"{fault} Tables and manifest of the study are in {str(folder)!r}; the page can be made from them later: "
-            "BacktestReport(read_study(folder)).to_html(path)."
-        ) from fault
+    for name in (*(f"{stem}.csv" for stem in OPTIONAL), *_FORMER):
+        if name not in files:
+            (folder / name).unlink(missing_ok=True)
     _write(folder / _PAGE, page)
     return folder / _PAGE
 

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 import pytest
 
 import skdrfm
@@ -87,6 +88,18 @@ def test_a_page_prints_what_it_says(page):
         pytest.importorskip(needed)
     for printed, shown in run_page(page, {"__name__": "page"}):
         assert lines(printed) == lines(shown)
+
+
+def test_the_example_of_the_readme_prints_what_it_says():
+    ((printed, shown),) = run_page("../README.md", {"__name__": "page"})
+    printed, shown = lines(printed), lines(shown)
+    assert float(printed.pop()) < 1e-15
+    assert shown.pop() == "4e-17"
+    number = re.compile(r"-?\b\d+\.\d+\b")
+    assert [number.sub("", line).split() for line in printed] == [number.sub("", line).split() for line in shown]
+    # Training in float32 differs in the last digits from processor to processor.
+    found, said = (np.array(number.findall("\n".join(text)), dtype=float) for text in (printed, shown))
+    np.testing.assert_allclose(found, said, atol=0.021)
 
 
 @pytest.mark.parametrize("page", OWN_PROCESS)

@@ -1,13 +1,11 @@
 import itertools
 import re
-import sys
 from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from skdrfm.exceptions import MissingDependencyError
 from skdrfm.report._content import Chart, Content, Section, Table, Text
 from skdrfm.report._direction import isolate
 from skdrfm.report._html import render_html, script_json
@@ -123,11 +121,6 @@ class TestOneFile:
 
     def test_a_report_without_charts_does_not_carry_the_library(self):
         assert len(render_html(Content("T", (), (Section("A", "a", (Text("b"),)),)))) < 60_000
-
-    def test_without_plotly_the_error_names_the_extra(self, monkeypatch):
-        monkeypatch.setitem(sys.modules, "plotly.offline", None)
-        with pytest.raises(MissingDependencyError, match=re.escape("pip install 'skdrfm[report]'")):
-            render_html(make_content())
 
     @pytest.mark.parametrize("anchors", [("a", "a"), ("A b",), ("page_main",), ("",)])
     def test_anchors_that_cannot_be_linked_to_are_refused(self, anchors):

@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 
 from skdrfm.datasets._tables import EXACT_FLOATS
-from skdrfm.exceptions import MissingDependencyError
 from skdrfm.report import BacktestReport, _write, write_study
 from skdrfm.report._html import render_html
 from skdrfm.study import PUBLISHED
@@ -163,17 +162,6 @@ class TestWriting:
         with pytest.raises(RuntimeError, match="no page"):
             write_study(study, tmp_path / "out")
         assert not (tmp_path / "out").exists()
-
-    def test_without_plotly_all_but_the_page_is_written(self, study, tmp_path, monkeypatch):
-        write_study(study, tmp_path)
-
-        def fail(*args, **options):
-            raise MissingDependencyError("The package 'plotly' is needed.")
-
-        monkeypatch.setattr(_write, "render_html", fail)
-        with pytest.raises(MissingDependencyError, match=r"'plotly' is needed\. Tables and manifest .* made from them"):
-            write_study(study, tmp_path)
-        assert files_in(tmp_path) == FILES - {"index.html"}
 
     def test_a_failure_while_writing_leaves_the_old_page(self, study, tmp_path, monkeypatch):
         before = write_study(study, tmp_path).read_bytes()
