@@ -10,8 +10,8 @@ import click
 from skdrfm.cli._console import FOUND, echo_json, note, paragraph, running, say
 from skdrfm.cli._options import WITH_DEFAULTS, column_options, output_options, panel_argument
 from skdrfm.cli._panel import PanelTable
-from skdrfm.cli._text import plural
 from skdrfm.cli._types import CommaList
+from skdrfm.utils._words import plural
 
 if TYPE_CHECKING:
     from skdrfm.inspection import LeakageReport

@@ -9,7 +9,8 @@ import click
 from skdrfm.cli._console import FOUND, echo_json, paragraph, running, say
 from skdrfm.cli._options import WITH_DEFAULTS, column_options, output_options, panel_argument
 from skdrfm.cli._panel import PanelTable
-from skdrfm.cli._text import day, plural, short, text_table
+from skdrfm.cli._text import day, short, text_table
+from skdrfm.utils._words import plural
 
 _EPILOG = """\b
 Example:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from skdrfm.cli._console import echo_json, note, paragraph, say
 from skdrfm.cli._model import MismatchError
-from skdrfm.cli._text import day, plural, short, text_table
+from skdrfm.cli._text import day, short, text_table
+from skdrfm.utils._words import plural
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,8 +7,8 @@ import pandas as pd
 
 from skdrfm._typing import BoolArray, FloatArray
 from skdrfm.cli._panel import PanelTable
-from skdrfm.cli._text import plural
 from skdrfm.exceptions import PanelFileError
+from skdrfm.utils._words import plural
 from skdrfm.utils.validation import describe_first
 
 

@@ -12,8 +12,8 @@ from skdrfm.cli._console import running, shows_progress
 from skdrfm.cli._options import EXISTING_FILE, WITH_DEFAULTS, column_options, group_option, output_options
 from skdrfm.cli._panel import groups_with, load_study_panel, without_file
 from skdrfm.cli._study_output import write_summary
-from skdrfm.cli._text import plural
 from skdrfm.cli._types import CommaList, FiniteRange, Month
+from skdrfm.utils._words import plural
 
 if TYPE_CHECKING:
     import pandas as pd

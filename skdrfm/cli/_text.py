@@ -47,11 +47,6 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, indent: 
     )
 
 
-def plural(count: int, noun: str, more: str | None = None) -> str:
-    """Write a number and what it counts."""
-    return f"{count:,} {noun if count == 1 else more or noun + 's'}"
-
-
 def short(text: Any, width: int = 24) -> str:
     """Cut a long name off, so that one name does not break a table."""
     name = str(text)

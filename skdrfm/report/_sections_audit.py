@@ -3,7 +3,8 @@
 import pandas as pd
 
 from skdrfm.report._content import Section, Table, Text
-from skdrfm.report._sections_subject import Absent, Part, Subject, listed, plural
+from skdrfm.report._sections_subject import Absent, Part, Subject, listed
+from skdrfm.utils._words import plural
 
 _COLUMNS = {
     "severity": "Severity",

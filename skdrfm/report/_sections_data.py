@@ -7,8 +7,9 @@ import pandas as pd
 
 from skdrfm.panel._plot import short_date
 from skdrfm.report._content import Block, Chart, Section, Table, Text
-from skdrfm.report._sections_subject import Absent, Part, Subject, as_rows, chart_dates, plural
+from skdrfm.report._sections_subject import Absent, Part, Subject, as_rows, chart_dates
 from skdrfm.report._tables import row_counts
+from skdrfm.utils._words import plural
 
 _NO_STUDY = "backtests do not say what their forecasts were made from"
 _BORDERS = {

@@ -7,8 +7,9 @@ import pandas as pd
 from skdrfm.exceptions import PanelError
 from skdrfm.report._content import Block, Chart, Section, Table, Text
 from skdrfm.report._sections_quiet import coverage_warnings
-from skdrfm.report._sections_subject import Absent, Part, Subject, by_model, listed, over_dates, plural, sentences
+from skdrfm.report._sections_subject import Absent, Part, Subject, by_model, listed, over_dates, sentences
 from skdrfm.study import StudyResult
+from skdrfm.utils._words import plural
 
 _NOT_EXPLAINED = "no model of the study has explanations"
 _NO_MODEL = "backtests hold no models to explain"

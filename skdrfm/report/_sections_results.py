@@ -13,16 +13,10 @@ from skdrfm.panel import assets_of, dates_of
 from skdrfm.panel._plot import short_date
 from skdrfm.report._content import Section, Table, Text
 from skdrfm.report._sections_audit import audit_errors
-from skdrfm.report._sections_subject import (
-    Part,
-    Subject,
-    listed,
-    plural,
-    sentences,
-    why_missing,
-)
+from skdrfm.report._sections_subject import Part, Subject, listed, sentences, why_missing
 from skdrfm.report._tables import COLUMNS, PUBLISHED_LABEL, earned_months, suspicious_figures
 from skdrfm.study import PUBLISHED, StudyResult
+from skdrfm.utils._words import plural
 
 _REASONS = {
     "Volatility [%]": "needs at least two dates with a portfolio",

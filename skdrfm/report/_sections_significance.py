@@ -14,8 +14,9 @@ from skdrfm.metrics import (
 )
 from skdrfm.panel import dates_of
 from skdrfm.report._content import Block, Section, Table, Text
-from skdrfm.report._sections_subject import Absent, Part, Subject, by_model, plural, sentences, why_missing
+from skdrfm.report._sections_subject import Absent, Part, Subject, by_model, sentences, why_missing
 from skdrfm.study import StudyResult
+from skdrfm.utils._words import plural
 
 # Halves of 8 blocks give 70 choices, and 2 dates a Sharpe ratio: with less the probability says nothing.
 _LEAST_DATES_OF_PBO, _MOST_BLOCKS = 16, 16

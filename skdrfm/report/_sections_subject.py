@@ -178,8 +178,3 @@ def listed(names: Sequence[object]) -> str:
     """Join names by commas and "and"."""
     texts = [str(name) for name in names]
     return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
-
-
-def plural(count: int, noun: str) -> str:
-    """Write a number and what it counts."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

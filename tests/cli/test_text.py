@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skdrfm.cli._text import day, plural, short, text_table
+from skdrfm.cli._text import day, short, text_table
 
 
 @given(st.lists(st.lists(st.text("abc 12", max_size=6), min_size=3, max_size=3), max_size=5))
@@ -11,11 +11,6 @@ def test_columns_are_aligned(rows):
     assert all(line == line.rstrip() for line in lines)
 
 
-def test_words_for_numbers_dates_and_long_names():
-    assert (plural(1, "row"), plural(2000, "row"), plural(2, "row has", "rows have")) == (
-        "1 row",
-        "2,000 rows",
-        "2 rows have",
-    )
+def test_dates_and_long_names_are_short():
     assert day("2020-01-31 00:00:00") == "2020-01-31"
     assert short("x" * 30, 10) == "xxxxxxx..."
