@@ -29,7 +29,7 @@ def _read_config(context: click.Context, _: click.Parameter, path: Path | None) 
     try:
         content = tomllib.loads(path.read_bytes().decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise _refusal(
+        raise click.UsageError(
             f"The file {str(path)!r} must be TOML. Got: {error}. Texts and months stand in quotes there, as in "
             'start = "2009-01".'
         ) from error
@@ -40,12 +40,14 @@ def _read_config(context: click.Context, _: click.Parameter, path: Path | None) 
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise _refusal(
+            raise click.UsageError(
                 f"The keys of {str(path)!r} must be names of options: {', '.join(known)}. Got {key!r}.{hint}"
             )
         param = known[name]
         if param.name in values:
-            raise _refusal(f"The keys of {str(path)!r} must name each option once. Got {name!r} in two spellings.")
+            raise click.UsageError(
+                f"The keys of {str(path)!r} must name each option once. Got {name!r} in two spellings."
+            )
         values[str(param.name)] = _checked(context, param, value, f"The key {key!r} of {str(path)!r}", path.parent)
     context.default_map = values
 
@@ -63,7 +65,7 @@ def _checked(context: click.Context, param: click.Parameter, value: Any, what: s
     """Check a value as on the command line, and its type more strictly: TOML tells 60 from 60.5 and true."""
     expected, fits = _expectation(param, value)
     if not fits:
-        raise _refusal(f"{what} must be {expected}. Got {value!r}.")
+        raise click.UsageError(f"{what} must be {expected}. Got {value!r}.")
     if isinstance(param.type, GroupAddition):
         value = [f"{group}={names if isinstance(names, str) else ','.join(names)}" for group, names in value.items()]
     elif isinstance(param.type, click.Path):
@@ -71,7 +73,7 @@ def _checked(context: click.Context, param: click.Parameter, value: Any, what: s
     try:
         param.type_cast_value(context, value)
     except click.BadParameter as error:
-        raise _refusal(f"{what}: {error.message}") from error
+        raise click.UsageError(f"{what}: {error.message}") from error
     return value
 
 
@@ -93,7 +95,3 @@ def _expectation(param: click.Parameter, value: Any) -> tuple[str, bool]:
     if isinstance(kind, click.FloatRange):
         return "a number", type(value) in (int, float)
     return "text in quotes", isinstance(value, str) and bool(value)
-
-
-def _refusal(message: str) -> click.UsageError:
-    return click.UsageError(message)

@@ -9,7 +9,7 @@ import click
 from skdrfm.cli._console import FOUND, echo_json, paragraph, running, say
 from skdrfm.cli._options import WITH_DEFAULTS, column_options, output_options, panel_argument
 from skdrfm.cli._panel import PanelTable
-from skdrfm.cli._text import day, short, text_table
+from skdrfm.cli._text import percent, short, text_table
 from skdrfm.utils._words import plural
 
 _EPILOG = """\b
@@ -44,11 +44,13 @@ def describe(context: click.Context, /, panel: Path, **options: Any) -> None:
 
 
 def _write_text(panel: Path, facts: Mapping[str, Any]) -> None:
+    from skdrfm.panel._plot import short_date
+
     dates, assets, gaps = facts["dates"], facts["assets"], facts["gaps"]
     say(
         paragraph(
             f"{panel.name}: {plural(facts['rows'], 'row')}, {plural(dates['count'], 'date')} from "
-            f"{day(dates['first'])} to {day(dates['last'])}, {plural(assets['count'], 'asset')}"
+            f"{short_date(dates['first'])} to {short_date(dates['last'])}, {plural(assets['count'], 'asset')}"
         )
     )
     per_date = assets["per_date"]
@@ -59,7 +61,7 @@ def _write_text(panel: Path, facts: Mapping[str, Any]) -> None:
     repeated = facts["duplicates"]["rows"]
     say(f"Repeated keys: {plural(repeated, 'row') if repeated else 'none'}")
     if facts["universe"] is not None:
-        say(f"Universe {facts['universe']['column']!r}: {100 * facts['universe']['share']:.1f} % of the rows")
+        say(f"Universe {facts['universe']['column']!r}: {percent(facts['universe']['share'], 1)} % of the rows")
     say("\n" + _descriptor_table(facts["descriptors"]))
     _write_returns(facts["returns"])
     for fault in facts["faults"]:
@@ -70,10 +72,10 @@ def _descriptor_table(descriptors: list[dict[str, Any]]) -> str:
     rows = [
         [
             short(facts["name"]),
-            f"{100 * facts['coverage']:.1f}",
+            percent(facts["coverage"], 1),
             "n/a"
             if facts["lowest_date"] is None
-            else f"{100 * facts['lowest_coverage']:.1f} in {facts['lowest_date']:%Y-%m}",
+            else f"{percent(facts['lowest_coverage'], 1)} in {facts['lowest_date']:%Y-%m}",
             "never" if facts["first"] is None else f"{facts['first']:%Y-%m}",
             "never" if facts["last"] is None else f"{facts['last']:%Y-%m}",
         ]
@@ -91,11 +93,7 @@ def _write_returns(returns: Mapping[str, Any] | None) -> None:
     labels = ("mean", "std", "min", "1 %", "median", "99 %", "max")
     if returns["count"]:
         say(text_table(["count", "missing", *labels], [[
-            f"{returns['count']:,}", f"{returns['missing']:,}", *(_percent(returns[name]) for name in names)
+            f"{returns['count']:,}", f"{returns['missing']:,}", *(percent(returns[name], 2) for name in names)
         ]]))  # fmt: skip
     else:
         say("no value at all")
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.2f}" if value == value else "n/a"

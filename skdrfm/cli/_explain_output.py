@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from skdrfm.cli._console import echo_json, note, paragraph, say
 from skdrfm.cli._model import MismatchError
-from skdrfm.cli._text import day, short, text_table
+from skdrfm.cli._text import percent, short, text_table
 from skdrfm.utils._words import plural
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ def _parts(explanation: "Explanation", by: str, groups: Mapping[str, Sequence[st
     """Contributions, of shape (n_samples, n_parts)."""
     import pandas as pd
 
+    from skdrfm.panel._lags import column_names
     from skdrfm.study import resolve_groups
 
     if by == "descriptor":
@@ -77,7 +78,7 @@ def _parts(explanation: "Explanation", by: str, groups: Mapping[str, Sequence[st
         return explanation.by_lag()
     if by == "group":
         return explanation.by_group(resolve_groups(list(explanation.descriptor_names), groups))
-    names = [f"{name}__lag{lag}" for lag in explanation.lags for name in explanation.descriptor_names]
+    names = column_names(explanation.descriptor_names, explanation.lags)
     return pd.DataFrame(explanation.values.reshape(len(explanation), -1), index=explanation.index, columns=names)
 
 
@@ -148,19 +149,22 @@ def _dates(explanation: "Explanation") -> list[Any]:
 
 
 def _say_summary(explanation: "Explanation", summary: "pd.DataFrame", kind: str, by: str) -> None:
+    from skdrfm.panel._plot import short_date
+
     dates = _dates(explanation)
-    when = day(dates[0]) if len(dates) == 1 else f"{len(dates)} dates from {day(dates[0])} to {day(dates[-1])}"
+    first, last = short_date(dates[0]), short_date(dates[-1])
+    when = first if len(dates) == 1 else f"{len(dates)} dates from {first} to {last}"
     say(f"{kind}, {explanation.method}: {plural(len(explanation), 'prediction')} of {when}")
-    rows = [["mean prediction", f"{100 * explanation.predictions.mean():.4f}", ""]]
+    rows = [["mean prediction", percent(explanation.predictions.mean(), 4), ""]]
     rows += [
-        [short(name, 40), f"{100 * row['mean_contribution']:.4f}", f"{100 * row['share']:.1f}"]
+        [short(name, 40), percent(row["mean_contribution"], 4), percent(row["share"], 1)]
         for name, row in summary.head(_MOST).iterrows()
     ]
     rest = summary.iloc[_MOST:]
     if len(rest):
-        mean, share = 100 * rest["mean_contribution"].sum(), 100 * rest["share"].sum()
-        rows.append([f"{len(rest)} more", f"{mean:.4f}", f"{share:.1f}"])
-    rows.append(["intercept", f"{100 * explanation.intercept.mean():.4f}", ""])
+        mean, share = rest["mean_contribution"].sum(), rest["share"].sum(skipna=False)
+        rows.append([f"{len(rest)} more", percent(mean, 4), percent(share, 1)])
+    rows.append(["intercept", percent(explanation.intercept.mean(), 4), ""])
     say("\n" + text_table([by, "mean\n[% return]", "share\n[%]"], rows))
     gap = float(abs(explanation.conservation_gap).max())
     say("\n" + paragraph(f"Contributions and intercept miss the prediction by at most {gap:.1e}."))

@@ -8,7 +8,6 @@ from typing import Any
 from skdrfm.exceptions import PersistenceError, SkdrfmError
 
 _KERAS = (".keras", ".h5", ".hdf5")
-_PAPER_LAGS = (0, 3, 6, 9, 12)
 
 
 class MismatchError(SkdrfmError, ValueError):
@@ -106,10 +105,14 @@ class ModelFile:
 
         Raises
         ------
+        PanelError
+            If they are no lags.
         MismatchError
             If they are not those of the model.
         """
-        asked = tuple(sorted(_PAPER_LAGS if given is None else given, reverse=True))
+        from skdrfm.panel._lags import PAPER_LAGS, check_lags
+
+        asked = tuple(check_lags(PAPER_LAGS if given is None else given))
         if self.lags is not None:
             if given is not None and asked != self.lags:
                 raise MismatchError(

@@ -75,8 +75,9 @@ class PanelTable:
                 f"The file {str(path)!r} must have the columns {', '.join(map(repr, absent.values()))}. Found: "
                 f"{describe_first(list(table.columns), 30)}. Name the columns by {', '.join(ways)}."
             )
-        dates = _panel_file.to_dates(table[options["date_column"]], path)
-        assets = table[options["asset_column"]].astype(str)
+        # A time zone says nothing of a month end, and such dates cannot be compared with those of --date.
+        dates = _panel_file.to_dates(table[options["date_column"]], path).dt.tz_localize(None)
+        assets = _panel_file.to_assets(table[options["asset_column"]])
         index = pd.MultiIndex.from_arrays([dates, assets], names=["date", "asset"])
         return cls(path, table, index, options)
 
@@ -193,11 +194,14 @@ def groups_with(
 
     if not additions:
         return None
-    home = {name: group for group, names in additions for name in names}
-    if len(home) < sum(len(names) for _, names in additions):
-        raise click.BadParameter(
-            "must put each descriptor into one group. Got one of them twice.", param_hint="'--group'"
-        )
+    home: dict[str, str] = {}
+    for group, names in additions:
+        twice = [name for name in names if name in home]
+        if twice:
+            raise click.BadParameter(
+                f"must put each descriptor into one group. Got {', '.join(twice)} twice.", param_hint="'--group'"
+            )
+        home |= dict.fromkeys(names, group)
     unknown = [name for name in home if name not in descriptors]
     if unknown:
         raise click.BadParameter(

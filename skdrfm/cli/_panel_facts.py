@@ -59,16 +59,13 @@ def panel_facts(panel: PanelTable) -> dict[str, Any]:
         },
         "gaps": _gaps(months, assets[known]),
         "duplicates": {"rows": int(repeated.sum()), "keys": int(keys[repeated].nunique())},
-        "universe": None if universe is None else {"column": universe_name(panel), "share": universe.mean()},
+        "universe": None
+        if universe is None
+        else {"column": panel.options["universe_column"], "share": universe.mean()},
         "descriptors": [_descriptor(panel, name, faults) for name in _named(panel, faults)],
         "returns": _returns(panel, faults),
         "faults": faults,
     }
-
-
-def universe_name(panel: PanelTable) -> str:
-    """Give the name of the column of the universe."""
-    return str(panel.options["universe_column"])
 
 
 def _named(panel: PanelTable, faults: list[str]) -> list[str]:
@@ -101,26 +98,26 @@ def _gaps(months: pd.PeriodIndex, assets: pd.Index) -> dict[str, Any]:
     }
 
 
-def _numbers(column: "pd.Series[Any]") -> tuple[FloatArray, BoolArray]:
-    """Read a column as `read_panel` does, and mark what it refuses; true and false are 1 and 0."""
+def _numbers(panel: PanelTable, name: str, what: str, way_out: str, faults: list[str]) -> FloatArray:
+    """Read a column as `read_panel` does, and note what a study refuses; true and false are 1 and 0."""
+    column = panel.table[name]
     numbers = pd.to_numeric(column, errors="coerce")
-    faulty: BoolArray = np.asarray(numbers.isna()) & np.asarray(column.notna())
+    faulty = numbers.isna() & column.notna()
+    if faulty.any():
+        faults.append(
+            f"The {what} {name!r} holds {plural(int(faulty.sum()), 'value')} that are no numbers, such as "
+            f"{describe_first(list(column[faulty].unique()))}. {way_out}, or mend it."
+        )
+    elif numbers.isna().all():
+        faults.append(f"The {what} {name!r} has no value. {way_out}.")
     values: FloatArray = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
-    return values, faulty
+    if np.isinf(values).any():
+        faults.append(f"The {what} {name!r} has {plural(int(np.isinf(values).sum()), 'infinite value')}.")
+    return values
 
 
 def _descriptor(panel: PanelTable, name: str, faults: list[str]) -> dict[str, Any]:
-    values, faulty = _numbers(panel.table[name])
-    if faulty.any():
-        examples = describe_first(list(panel.table[name][faulty].unique()))
-        faults.append(
-            f"The column {name!r} holds {plural(int(faulty.sum()), 'value')} that are no numbers, such as {examples}. "
-            "Leave it out with --descriptors, or mend it."
-        )
-    elif np.isnan(values).all():
-        faults.append(f"The descriptor {name!r} has no value. Leave it out with --descriptors.")
-    if np.isinf(values).any():
-        faults.append(f"The descriptor {name!r} has {plural(int(np.isinf(values).sum()), 'infinite value')}.")
+    values = _numbers(panel, name, "descriptor", "Leave it out with --descriptors", faults)
     dates = panel.index.get_level_values("date")
     by_date = pd.Series(~np.isnan(values), index=dates).groupby(level=0).mean()
     there = by_date.index[by_date > 0]
@@ -142,32 +139,24 @@ def _returns(panel: PanelTable, faults: list[str]) -> dict[str, Any] | None:
             "--return-column."
         )
         return None
-    values, faulty = _numbers(panel.table[name])
-    if faulty.any():
-        examples = describe_first(list(panel.table[name][faulty].unique()))
-        faults.append(
-            f"The return column {name!r} holds {plural(int(faulty.sum()), 'value')} that are no numbers, such as "
-            f"{examples}."
-        )
-    if np.isinf(values).any():
-        faults.append(f"The return column {name!r} has {plural(int(np.isinf(values).sum()), 'infinite value')}.")
+    values = _numbers(panel, name, "return column", "Name another with --return-column", faults)
     if (values < -1).any():
         faults.append(
             f"The return column {name!r} has {plural(int((values < -1).sum()), 'value')} below -1 (-100 %). Returns "
             "must be decimals, 0.01 for 1 %."
         )
-    found = values[np.isfinite(values)]
-    quantiles = np.quantile(found, [0.01, 0.5, 0.99]) if len(found) else [np.nan] * 3
+    # Of no value at all, pandas makes each of these figures NaN.
+    found = pd.Series(values[np.isfinite(values)])
     return {
         "column": name,
         "forward": panel.options["returns_are_forward"],
         "count": len(found),
         "missing": int(np.isnan(values).sum()),
-        "mean": found.mean() if len(found) else np.nan,
-        "std": found.std(ddof=1) if len(found) > 1 else np.nan,
-        "min": found.min() if len(found) else np.nan,
-        "q01": quantiles[0],
-        "median": quantiles[1],
-        "q99": quantiles[2],
-        "max": found.max() if len(found) else np.nan,
+        "mean": found.mean(),
+        "std": found.std(),
+        "min": found.min(),
+        "q01": found.quantile(0.01),
+        "median": found.median(),
+        "q99": found.quantile(0.99),
+        "max": found.max(),
     }

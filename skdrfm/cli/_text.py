@@ -53,6 +53,6 @@ def short(text: Any, width: int = 24) -> str:
     return name if len(name) <= width else name[: width - 3] + "..."
 
 
-def day(value: Any) -> str:
-    """Write a date without a time of day that says nothing."""
-    return str(value).removesuffix(" 00:00:00")
+def percent(share: float, digits: int) -> str:
+    """Write a decimal in percent; a zero has no sign."""
+    return f"{100 * share:z.{digits}f}" if share == share else "n/a"

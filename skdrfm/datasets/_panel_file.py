@@ -81,8 +81,13 @@ def read_panel(
         descriptors = [name for name in table.columns if name not in roles]
     if not len(descriptors):
         raise PanelFileError(f"The file {str(path)!r} must have at least one descriptor column beside {roles}.")
+    if returns_are_forward and returns in descriptors:
+        raise PanelFileError(
+            f"The descriptors must be known at their date. Got {returns!r} among them, which holds the returns after "
+            "it. Leave it out, or pass returns_are_forward=False if it holds the return of the month that ends there."
+        )
     dates = to_dates(table[date], path)
-    index = pd.MultiIndex.from_arrays([dates, table[asset].astype(str)], names=["date", "asset"])
+    index = pd.MultiIndex.from_arrays([dates, to_assets(table[asset])], names=["date", "asset"])
     check_panel_index(index, name=f"The file {str(path)!r}")
     X = pd.DataFrame({name: to_numbers(table[name], name, path) for name in descriptors}).set_index(index)
     given = pd.Series(to_numbers(table[returns], returns, path).to_numpy(), index=index, name="forward_return")
@@ -102,7 +107,8 @@ def read_table(path: Path, asset: str) -> pd.DataFrame:
             return pd.read_parquet(path)
         if name.endswith((".csv", ".csv.gz")):
             header = pd.read_csv(path, nrows=0).columns
-            missing = {column: MISSING for column in header if column != asset}
+            # A stock may be called "NA"; no stock has an empty name.
+            missing = {column: [""] if column == asset else MISSING for column in header}
             options = {"dtype": {asset: str}, "keep_default_na": False, "na_values": missing, **EXACT_FLOATS}
             table: pd.DataFrame = pd.read_csv(path, **options)
             return table
@@ -134,6 +140,11 @@ def to_dates(column: "pd.Series[Any]", path: str | Path) -> "pd.Series[Any]":
         ) from error
 
 
+def to_assets(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Read names of assets as text; missing ones stay missing."""
+    return column.astype(str).where(column.notna())
+
+
 def to_numbers(column: "pd.Series[Any]", name: str, path: str | Path) -> "pd.Series[float]":
     """Read numbers; other text is an error."""
     numbers = pd.to_numeric(column, errors="coerce")
@@ -148,7 +159,8 @@ def to_numbers(column: "pd.Series[Any]", name: str, path: str | Path) -> "pd.Ser
 
 def to_flags(column: "pd.Series[Any]", name: str, path: str | Path) -> Any:
     """Read a column of 0/1 or true/false."""
-    flags = column.astype(str).str.lower().map({"true": True, "false": False, "1": True, "0": False})
+    texts = column.astype(str).str.lower().str.removesuffix(".0")
+    flags = texts.map({"true": True, "false": False, "1": True, "0": False})
     if flags.isna().any():
         raise PanelFileError(
             f"The universe column {name!r} of {str(path)!r} must hold 0/1 or true/false. Got "

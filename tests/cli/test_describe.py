@@ -56,6 +56,12 @@ class TestDescribe:
         assert "of the month that ends at the date" in result.stdout
         assert result.stderr == ""
 
+    def test_dates_are_written_without_a_time_zone(self, run, panel, broken):
+        zoned = broken(lambda frame: frame.assign(date=frame["date"].dt.tz_localize("UTC")), panel.name)
+        with_zone = run("describe", zoned)
+        assert "33 dates from 2000-01-31 to" in with_zone.stdout
+        assert with_zone.stderr == ""
+
     def test_a_universe_is_no_descriptor(self, run, broken):
         path = broken(lambda frame: frame.assign(big=np.arange(len(frame)) % 2))
         facts = facts_of(run("describe", path, "--universe-column", "big", "--json"))
@@ -81,6 +87,7 @@ FAULTS = {
     "no returns": (lambda frame: frame.drop(columns="return"), "no return column 'return'"),
     "text for returns": (lambda frame: frame.assign(**{"return": "x"}), "'return' holds 396 values that are no num"),
     "infinite returns": (lambda frame: frame.assign(**{"return": np.inf}), "'return' has 396 infinite values"),
+    "no value for returns": (lambda frame: frame.assign(**{"return": np.nan}), "'return' has no value"),
     "returns in percent": (lambda frame: frame.assign(**{"return": -5.0}), "396 values below -1"),
     "no descriptor": (lambda frame: frame[["date", "asset", "return"]], "no descriptor column"),
     "rows without a date": (

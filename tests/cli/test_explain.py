@@ -82,6 +82,12 @@ class TestExplain:
         document = json.loads(run("explain", file, panel, "--json", "--date", "all").stdout)
         assert document["dates"]["count"] == 30
 
+    def test_dates_may_have_a_time_zone(self, run, file, panel, broken):
+        zoned = broken(lambda frame: frame.assign(date=frame["date"].dt.tz_localize("UTC")))
+        arguments = ["--date", "2001", "--json"]
+        one, other = (json.loads(run("explain", file, path, *arguments).stdout) for path in (zoned, panel))
+        assert one["rows"] == other["rows"]
+
     def test_summary_is_mean_and_share(self, run, file, panel, model, inputs):
         document = json.loads(run("explain", file, panel, "--json", "--date", "all").stdout)
         expected = explain(model, inputs[0])
@@ -173,6 +179,7 @@ class TestBadInput:
         [
             (["--lags", "0,1"], "--lags must be those of the model, 3, 0. Got 1, 0."),
             (["--descriptors", "BETA"], "--descriptors must be those of the model"),
+            (["--lags", "-1,0"], "must be distinct integers >= 0"),
             (["--date", "soon"], "must be a day, a month, a year or 'all'"),
             (["--date", "2002-02-31"], "must be a day of the calendar"),
             (["--date", "2000-01"], "2000-04-30 to 2002-09-30. Got 2000-01"),

@@ -78,6 +78,25 @@ class TestErrors:
         with pytest.raises(error, match=message):
             read_panel(write(change(table), tmp_path / "panel.csv"), **options)
 
+    @pytest.mark.parametrize("name", ["panel.csv", "panel.parquet"])
+    def test_a_row_without_an_asset_is_no_stock_of_its_own(self, table, tmp_path, name):
+        table["asset"] = table["asset"].astype(object)
+        table.loc[4, "asset"] = None
+        with pytest.raises(PanelError, match="asset"):
+            read_panel(write(table.drop(columns="member"), tmp_path / name))
+
+    def test_the_target_is_no_descriptor(self, table, tmp_path):
+        path = write(table, tmp_path / "panel.csv")
+        options = {"descriptors": ["CAP", "return"], "universe": "member"}
+        assert list(read_panel(path, **options)[0]) == ["CAP", "return"]
+        with pytest.raises(PanelFileError, match="Got 'return' among them, which holds the returns after it"):
+            read_panel(path, **options, returns_are_forward=True)
+
+    def test_flags_may_be_numbers_with_a_point(self, table, tmp_path):
+        table["member"] = table["member"].astype(float)
+        universe = read_panel(write(table, tmp_path / "panel.csv"), universe="member")[2]
+        assert universe.tolist() == [True, False, True] * 4
+
     def test_a_spoiled_parquet_file(self, tmp_path):
         path = tmp_path / "panel.parquet"
         path.write_bytes(b"no parquet")
