@@ -101,8 +101,7 @@ def _check_format(kind: str | None, out: Path | None, as_json: bool) -> str:
 
 
 def _write_text(path: Path, text: str) -> None:
-    from skdrfm.utils._files import replacing
+    from skdrfm.utils._files import write_file
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as stream:
-        stream.write(text.encode())
+    write_file(path, text.encode())

@@ -23,7 +23,7 @@ from skdrfm.factor_model._plain_values import Plain, as_float, as_int, as_list, 
 from skdrfm.factor_model._recurrent import DeepRecurrentFactorRegressor
 from skdrfm.panel import lag_layout
 from skdrfm.utils._archive import MAX_BYTES, pack, unpack
-from skdrfm.utils._files import replacing
+from skdrfm.utils._files import write_file
 from skdrfm.utils._fingerprint import package_versions
 from skdrfm.utils.validation import describe_first
 
@@ -119,8 +119,7 @@ def save(estimator: BaseFactorRegressor, path: str | os.PathLike[str]) -> None:
         _read(packed)
     except PersistenceError as error:
         raise PersistenceError(f"The {name} cannot be saved so that it can be loaded: {error}") from error
-    with replacing(file) as stream:
-        stream.write(packed)
+    write_file(file, packed)
 
 
 def load(path: str | os.PathLike[str]) -> Any:

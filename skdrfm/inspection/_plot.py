@@ -9,7 +9,7 @@ import pandas as pd
 from skdrfm.exceptions import PanelError
 from skdrfm.explanation import Explanation
 from skdrfm.inspection._plot_common import check_dates, check_rows
-from skdrfm.panel._plot import PALETTE, bar_edges, label_all_dates, label_dates, new_axes, time_axis
+from skdrfm.panel._plot import PALETTE, bar_edges, label_all_dates, label_dates, legend_beside, new_axes, time_axis
 from skdrfm.utils._param_validation import StrOptions, validate_params
 
 _HATCHES = ("", "///", "...", "xxx")
@@ -135,7 +135,7 @@ class ContributionDisplay:
         handles, names = self._draw_signed(ax) if self.kind == "signed" else self._draw_shares(ax)
         ax.set_xlabel("Date of prediction")
         if legend:
-            ax.legend(handles, names, loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
+            legend_beside(ax, handles, names)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from skdrfm.exceptions import PanelError
 from skdrfm.inspection._faithfulness_report import RANDOM, FaithfulnessReport
-from skdrfm.panel._plot import PALETTE, new_axes
+from skdrfm.panel._plot import PALETTE, legend_beside, new_axes
 
 _KINDS = {
     "deletion": ("highest_first", "lowest_first"),
@@ -128,7 +128,7 @@ class FaithfulnessDisplay:
         if self.kind == "deletion":
             ax.plot([], [], color="0.3", linestyle=_DASHES["highest_first"], label="highest relevance first")
             ax.plot([], [], color="0.3", linestyle=_DASHES["lowest_first"], label="lowest relevance first")
-        ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
+        legend_beside(ax)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 

@@ -12,11 +12,10 @@ from skdrfm._typing import AnyArray, FloatArray
 from skdrfm.exceptions import PanelError
 from skdrfm.explanation import Explanation
 from skdrfm.inspection._plot_common import check_dates, check_rows
-from skdrfm.panel._plot import PALETTE, label_dates, new_axes, short_date, time_axis
+from skdrfm.panel._plot import PALETTE, label_dates, line_style, new_axes, short_date, time_axis
 from skdrfm.utils._param_validation import Interval, validate_params
 
 _PARTS = ["lower", "median", "upper"]
-_DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)))
 
 
 class LoadingDisplay:
@@ -202,8 +201,7 @@ class LoadingDisplay:
     @staticmethod
     def _looks(names: list[Any]) -> list[tuple[Any, str, Any]]:
         """Each name with its colour and dash: the colours come again with the next dash."""
-        n_colours = len(PALETTE)
-        return [(name, PALETTE[i % n_colours], _DASHES[i // n_colours % len(_DASHES)]) for i, name in enumerate(names)]
+        return [(name, *line_style(i)) for i, name in enumerate(names)]
 
     def _check(self) -> list[Any]:
         """Names of the descriptors, once the bands are complete."""

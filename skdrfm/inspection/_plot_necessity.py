@@ -9,7 +9,7 @@ import pandas as pd
 from skdrfm.explanation import Explanation
 from skdrfm.inspection._necessity import PARTS, NonlinearityIndex, nonlinearity_index
 from skdrfm.inspection._plot_pools import axes_of_bars, check_n_groups, pool_names
-from skdrfm.panel._plot import PALETTE, percent_axis
+from skdrfm.panel._plot import PALETTE, legend_beside, percent_axis
 
 _NAMES = ("One slope for all dates", "A slope for each date", "A slope for each name")
 
@@ -120,7 +120,7 @@ class NonlinearityDisplay:
         nonlinear = self.index.prediction["nonlinear_adjusted"]
         known = "" if np.isnan(nonlinear) else f"\n(of the prediction, {100 * nonlinear:.0f} % is not linear)"
         ax.set(title=f"What model the contributions ask for{known}", xlabel="Share of squared relevances")
-        ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
+        legend_beside(ax)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 

@@ -9,10 +9,18 @@ from skdrfm._typing import FloatArray
 from skdrfm.exceptions import PanelError
 from skdrfm.inspection._plot_pools import axes_of_bars, check_n_groups, pool_names
 from skdrfm.inspection._uncertainty import ContributionStatistics, contribution_statistics
-from skdrfm.panel._plot import PALETTE, count_of_dates, label_all_dates, new_axes, percent_axis, time_axis
+from skdrfm.panel._plot import (
+    PALETTE,
+    count_of_dates,
+    label_all_dates,
+    legend_beside,
+    line_style,
+    new_axes,
+    percent_axis,
+    time_axis,
+)
 
 _KINDS = ("mean", "time")
-_DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)))
 _PORTFOLIOS = {
     "long_short": "long/short forecast",
     "long": "forecast of the highest quantile",
@@ -175,14 +183,14 @@ class ContributionStatisticsDisplay:
         spread = self.statistics.spread_by_date().to_numpy()[:, shown]
         ax.axhline(0, color="0.3", linewidth=0.8)
         for i, name in enumerate(names):
-            colour, dash = PALETTE[i % len(PALETTE)], _DASHES[i // len(PALETTE) % len(_DASHES)]
+            colour, dash = line_style(i)
             marker = "o" if len(positions) == 1 else None
             if self.statistics.n_seeds > 1:
                 edges = lines[:, i] - spread[:, i], lines[:, i] + spread[:, i]
                 ax.fill_between(positions, *edges, color=colour, alpha=0.18, linewidth=0)
             ax.plot(positions, lines[:, i], color=colour, linestyle=dash, linewidth=1.6, marker=marker, label=name)
         label_all_dates(ax, positions, by_date.index)
-        ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
+        legend_beside(ax)
 
     def to_frame(self) -> pd.DataFrame:
         """Return the numbers behind the drawing, as a copy.

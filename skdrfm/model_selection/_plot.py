@@ -7,7 +7,7 @@ import pandas as pd
 
 from skdrfm._typing import AnyArray, IntArray
 from skdrfm.exceptions import PanelError
-from skdrfm.panel._plot import label_dates, new_axes, time_axis
+from skdrfm.panel._plot import label_dates, legend_beside, new_axes, time_axis
 
 _BORDERS = ("train_start", "train_end", "test_start", "test_end")
 _COLOURS = {"train": "#0072B2", "test": "#D55E00"}
@@ -117,7 +117,7 @@ class WindowPlanDisplay:
         ax.set(title=f"Walk-forward windows ({count} shown)", xlabel="Date", ylabel="Window")
         ax.set_ylim(len(self.windows) + max(1.0, spacing) / 2, 1 - max(1.0, spacing) / 2)
         ax.set_yticks(_window_ticks(len(self.windows)))
-        ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
+        legend_beside(ax)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 

@@ -29,7 +29,7 @@ from skdrfm.exceptions import CheckpointError, CoverageWarning
 from skdrfm.model_selection._search_trials import Outcome
 from skdrfm.panel import LaggedPanel
 from skdrfm.utils._describe import content_hash, describe_parameters
-from skdrfm.utils._files import remove_leftovers, replacing
+from skdrfm.utils._files import remove_leftovers, write_file
 from skdrfm.utils._fingerprint import data_fingerprint, package_versions
 
 # Parameters of a search that change neither what is tried nor its scores.
@@ -173,5 +173,4 @@ def _read(path: Path) -> Any:
 
 
 def _write(path: Path, content: Any) -> None:
-    with replacing(path) as stream:
-        stream.write(json.dumps(content, indent=1).encode())
+    write_file(path, json.dumps(content, indent=1).encode())

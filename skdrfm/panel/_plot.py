@@ -12,6 +12,18 @@ from skdrfm.panel._index import calendar_ordinals
 # Okabe and Ito's colours that stand out on white and on black, told apart with any colour vision.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#7F7F7F")
 
+_DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)))
+
+
+def line_style(number: int) -> tuple[str, Any]:
+    """Colour and dashes of a line by its number: each colour solid, then each dashed, then each dotted."""
+    return PALETTE[number % len(PALETTE)], _DASHES[number // len(PALETTE) % len(_DASHES)]
+
+
+def legend_beside(ax: Any, *handles_and_names: Any, **options: Any) -> None:
+    """Put the legend to the right of the axes, where it covers nothing."""
+    ax.legend(*handles_and_names, loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False, **options)
+
 
 def new_axes(height: float = 4.5) -> Any:
     """Axes of a new figure of pyplot, which is imported only here."""

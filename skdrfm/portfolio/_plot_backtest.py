@@ -11,6 +11,7 @@ from skdrfm.panel._plot import (
     PALETTE,
     check_axes_pair,
     label_all_dates,
+    legend_beside,
     new_axes,
     new_axes_pair,
     percent_axis,
@@ -131,7 +132,7 @@ class BacktestDisplay:
         upper.set_ylabel("Compounded return")
         if names:
             columns = 1 + len(names) // 14
-            upper.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False, fontsize="small", ncols=columns)
+            legend_beside(upper, fontsize="small", ncols=columns)
         else:
             upper.legend(loc="best", frameon=False)
 

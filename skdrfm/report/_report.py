@@ -16,7 +16,7 @@ from skdrfm.report._content import Content
 from skdrfm.report._sections import build_content
 from skdrfm.report._sections_subject import Subject
 from skdrfm.study import StudyResult
-from skdrfm.utils._files import replacing
+from skdrfm.utils._files import write_file
 from skdrfm.utils.validation import describe_first
 
 
@@ -262,6 +262,5 @@ def _write(path: str | Path, content: bytes) -> Path:
     if path.is_dir():
         raise IsADirectoryError(f"'path' must be a file. Got the folder {path}. Add a name, such as {path / 'report'}.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as stream:
-        stream.write(content)
+    write_file(path, content)
     return path

@@ -12,7 +12,7 @@ from skdrfm.report._report import BacktestReport
 from skdrfm.report._study_folder import FOLDER, FORMAT, MANIFEST, digest_of
 from skdrfm.report._study_tables import OPTIONAL, description_of_labels, study_tables, write_table
 from skdrfm.study import StudyResult
-from skdrfm.utils._files import replacing
+from skdrfm.utils._files import write_file
 
 _PAGE = "index.html"
 # Older versions wrote these figures, which are in the page now; an older run's would contradict it.
@@ -76,11 +76,11 @@ def write_study(study: StudyResult, folder: str | Path, *, source: str | None = 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for name, raw in files.items():
-        _write(folder / name, raw)
+        write_file(folder / name, raw)
     for name in (*(f"{stem}.csv" for stem in OPTIONAL), *_FORMER):
         if name not in files:
             (folder / name).unlink(missing_ok=True)
-    _write(folder / _PAGE, page)
+    write_file(folder / _PAGE, page)
     return folder / _PAGE
 
 
@@ -98,8 +98,3 @@ def _manifest(study: StudyResult, files: dict[str, bytes]) -> bytes:
 def _plain(value: Any) -> Any:
     """Write numbers of NumPy as numbers, and all else that JSON does not know as text."""
     return value.item() if isinstance(value, np.generic) else str(value)
-
-
-def _write(path: Path, content: bytes) -> None:
-    with replacing(path) as stream:
-        stream.write(content)

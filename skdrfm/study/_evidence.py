@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -35,16 +35,16 @@ class Evidence:
         Rank correlations of explainers.
     explainer_costs : DataFrame or None
         Their cost and additivity.
-    findings : DataFrame
-        Findings of the audit.
+    findings : DataFrame or None
+        Findings of the audit; None if nothing was looked for.
     manifest : mapping
-        What was explained and audited.
+        What was explained and audited; empty if nothing was.
     """
 
-    agreement: pd.DataFrame | None
-    explainer_costs: pd.DataFrame | None
-    findings: pd.DataFrame
-    manifest: Mapping[str, Any]
+    agreement: pd.DataFrame | None = None
+    explainer_costs: pd.DataFrame | None = None
+    findings: pd.DataFrame | None = None
+    manifest: Mapping[str, Any] = field(default_factory=dict)
 
 
 def gather_evidence(

@@ -16,7 +16,7 @@ from skdrfm.panel import check_aligned, check_panel_index
 from skdrfm.panel._index import check_is_series
 from skdrfm.panel._lags import PAPER_LAGS
 from skdrfm.portfolio import backtest
-from skdrfm.study._evidence import gather_evidence
+from skdrfm.study._evidence import Evidence, gather_evidence
 from skdrfm.study._figures import coverage_of, table_of, top_quantile
 from skdrfm.study._prepare import check_enough_assets, limit_months, prepare, resolve_groups, resolve_models
 from skdrfm.study._result import StudyResult
@@ -144,9 +144,9 @@ def run_study(
     lagged, target, cv = limit_months(lagged, target, train_size, start, end)
     check_enough_assets(lagged, n_quantiles)
     # Before the walk: what cannot be explained is found out before hours of fitting.
-    found_beside = None
+    beside = Evidence()
     if evidence:
-        found_beside = gather_evidence(
+        beside = gather_evidence(
             chosen, EXPLAINED, X, y, lagged, target, cv=cv, refit_every=refit_every, random_state=random_state
         )
     random = [name for name, model in chosen.items() if n_seeds != 1 and random_parameters(model)]
@@ -200,8 +200,8 @@ def run_study(
             "fit": {name: round(float(result.windows["fit_seconds"].sum()), 1) for name, result in results.items()},
         },
     }
-    if found_beside is not None:
-        manifest["evidence"] = dict(found_beside.manifest)
+    if evidence:
+        manifest["evidence"] = dict(beside.manifest)
     return StudyResult(
         table=table_of(results, backtests, realised),
         results=results,
@@ -213,7 +213,7 @@ def run_study(
         manifest=manifest,
         relevance_by_lag=by_lag,
         coverage=coverage_of(X),
-        agreement=None if found_beside is None else found_beside.agreement,
-        explainer_costs=None if found_beside is None else found_beside.explainer_costs,
-        findings=None if found_beside is None else found_beside.findings,
+        agreement=beside.agreement,
+        explainer_costs=beside.explainer_costs,
+        findings=beside.findings,
     )

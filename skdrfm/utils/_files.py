@@ -61,6 +61,12 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     _sync_folder(path.parent)
 
 
+def write_file(path: Path, content: bytes) -> None:
+    """Write a whole file with `replacing`; its folder must exist."""
+    with replacing(path) as stream:
+        stream.write(content)
+
+
 def remove_leftovers(folder: Path) -> list[Path]:
     """Remove the half-written files of `replacing` whose writers are gone.
 
